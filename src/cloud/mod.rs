@@ -1,0 +1,255 @@
+//! The cloud: collects uploads, verifies rounds, and answers each NAV once.
+//!
+//! One piece of target work runs at a time; which sessions share a forward pass is decided here. A
+//! NAV is held until its positions have arrived and its parent is verified. Whether a round stands on
+//! the committed text is decided by its prefix hash, never by the order in which messages arrive:
+//! correctness does not depend on a cancel coming through.
+//!
+//! Deliberately absent: triggers, upload policies, and anything else of the edge's choices.
+
+mod session;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use self::session::{Arrival, Session};
+use crate::contract::{Input, Machine, Output, Work, WorkResult};
+use crate::event::Event;
+use crate::ids::{MessageId, RoundId, SessionId, TokenId, WorkId};
+use crate::message::{Message, Request, Upload, UploadReport};
+use crate::time::{Duration, Instant};
+
+/// How a cloud is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudConfig {
+    /// Blocks of different sessions in one forward pass at most; 1 as in the paper's code.
+    pub verify_batch_max: u32,
+}
+
+/// The cloud's state machine.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    config: CloudConfig,
+    sessions: BTreeMap<SessionId, Session>,
+    ready: VecDeque<Job>,
+    running: Option<(WorkId, Pass)>,
+    outputs: VecDeque<Output>,
+    work_count: u64,
+    message_count: u64,
+}
+
+/// Work that waits for the target, first come, first served.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    Prefill(SessionId),
+    Verify(SessionId, RoundId),
+}
+
+/// What the target is doing.
+#[derive(Clone, Debug)]
+enum Pass {
+    Prefill(SessionId),
+    Verify(Vec<(SessionId, RoundId)>),
+}
+
+impl Cloud {
+    /// A cloud without sessions.
+    #[must_use]
+    pub const fn new(config: CloudConfig) -> Self {
+        Self {
+            config,
+            sessions: BTreeMap::new(),
+            ready: VecDeque::new(),
+            running: None,
+            outputs: VecDeque::new(),
+            work_count: 0,
+            message_count: 0,
+        }
+    }
+
+    fn on_message(&mut self, message: Message, transfer: Duration) {
+        match message {
+            Message::Open { request, fetch_distribution } => {
+                self.on_open(request, fetch_distribution);
+            }
+            Message::Probe { session, tokens } => {
+                let report = UploadReport { tokens, transfer };
+                self.transmit(Message::Probed { session, report });
+            }
+            Message::Upload(upload) => self.on_upload(upload, transfer),
+            Message::Distribution { session, round } => {
+                if let Some(state) = self.sessions.get_mut(&session)
+                    && let Some(verdict) = state.withheld.take_if(|v| v.round == round)
+                {
+                    self.send_verdict(verdict);
+                }
+            }
+            Message::Close { session } => {
+                self.sessions.remove(&session);
+                self.ready.retain(|job| match job {
+                    Job::Prefill(id) | Job::Verify(id, _) => *id != session,
+                });
+            }
+            // A cloud sends these; to receive one is a peer's mistake and changes nothing here.
+            Message::Opened { .. }
+            | Message::Probed { .. }
+            | Message::DistributionRequest { .. }
+            | Message::Verdict(_) => {}
+        }
+    }
+
+    fn on_open(&mut self, request: Request, fetch_distribution: bool) {
+        let id = request.session;
+        // A session that exists is left alone: a peer cannot reset its neighbour.
+        if let std::collections::btree_map::Entry::Vacant(place) = self.sessions.entry(id) {
+            place.insert(Session::new(request, fetch_distribution));
+            self.ready.push_back(Job::Prefill(id));
+        }
+    }
+
+    fn on_upload(&mut self, upload: Upload, transfer: Duration) {
+        let (session, round) = (upload.session, upload.round);
+        let (tokens, nav) = (upload.tokens.len() as u32, upload.nav.is_some());
+        let offset = upload.offset;
+        let received = Event::UploadReceived { session, round, offset, tokens, nav };
+        self.outputs.push_back(Output::Event(received));
+        let Some(state) = self.sessions.get_mut(&session) else {
+            return self.outputs.push_back(Output::Event(Event::StaleDropped {
+                session,
+                round,
+                nav,
+            }));
+        };
+        state.reports.push(UploadReport { tokens, transfer });
+        match state.on_upload(upload) {
+            Arrival::Stale => {
+                let dropped = Event::StaleDropped { session, round, nav };
+                self.outputs.push_back(Output::Event(dropped));
+            }
+            Arrival::Held => self.queue_ready(session),
+        }
+    }
+
+    /// Queues the session's next round if all of it is there and its parent is verified.
+    fn queue_ready(&mut self, session: SessionId) {
+        if let Some(state) = self.sessions.get_mut(&session)
+            && let Some(round) = state.take_ready()
+        {
+            self.ready.push_back(Job::Verify(session, round));
+        }
+    }
+
+    fn on_finished(&mut self, work: WorkId, result: WorkResult) {
+        let (running, pass) = self.running.take().expect("a result answers a start");
+        assert_eq!(running, work, "one piece of work at a time");
+        match (pass, result) {
+            (Pass::Prefill(session), WorkResult::Prefilled) => {
+                let finished = Event::PrefillFinished { session };
+                self.outputs.push_back(Output::Event(finished));
+                if self.sessions.contains_key(&session) {
+                    self.transmit(Message::Opened { session });
+                }
+            }
+            (Pass::Verify(blocks), WorkResult::Verified(targets)) => {
+                assert_eq!(blocks.len(), targets.len(), "a result for each block");
+                for ((session, round), targets) in blocks.into_iter().zip(targets) {
+                    self.on_verified(session, round, &targets);
+                }
+            }
+            (pass, result) => panic!("{result:?} does not answer {pass:?}"),
+        }
+    }
+
+    fn on_verified(&mut self, session: SessionId, round: RoundId, targets: &[TokenId]) {
+        let tokens = targets.len() as u32 - 1;
+        let finished = Event::VerifyFinished { session, round, tokens };
+        self.outputs.push_back(Output::Event(finished));
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let verdict = state.judge(round, targets);
+        for (round, nav) in state.drop_stale() {
+            self.outputs.push_back(Output::Event(Event::StaleDropped { session, round, nav }));
+        }
+        if state.fetch_distribution && verdict.accepted < tokens && verdict.extra.is_some() {
+            let index = verdict.accepted;
+            state.withheld = Some(verdict);
+            self.transmit(Message::DistributionRequest { session, round, index });
+        } else {
+            self.send_verdict(verdict);
+        }
+        self.queue_ready(session);
+    }
+
+    fn send_verdict(&mut self, mut verdict: crate::message::Verdict) {
+        let (session, round, accepted) = (verdict.session, verdict.round, verdict.accepted);
+        if let Some(state) = self.sessions.get_mut(&session) {
+            verdict.reports = core::mem::take(&mut state.reports);
+        }
+        self.outputs.push_back(Output::Event(Event::VerdictSent { session, round, accepted }));
+        self.transmit(Message::Verdict(verdict));
+    }
+
+    fn transmit(&mut self, message: Message) {
+        let id = MessageId(self.message_count);
+        self.message_count += 1;
+        self.outputs.push_back(Output::Transmit { id, message });
+    }
+
+    fn pump(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        let (pass, work) = match self.ready.pop_front() {
+            None => return,
+            Some(Job::Prefill(session)) => {
+                let prompt = self.sessions[&session].prompt().to_vec();
+                let tokens = prompt.len() as u32;
+                self.outputs.push_back(Output::Event(Event::PrefillStarted { session, tokens }));
+                (Pass::Prefill(session), Work::Prefill { session, prompt })
+            }
+            Some(Job::Verify(session, round)) => {
+                let mut batch = vec![(session, round)];
+                // A session has at most one round ready, so the blocks are of different sessions.
+                while batch.len() < self.config.verify_batch_max as usize
+                    && let Some(Job::Verify(session, round)) = self.ready.front().copied()
+                {
+                    batch.push((session, round));
+                    self.ready.pop_front();
+                }
+                let mut blocks = Vec::with_capacity(batch.len());
+                for &(session, round) in &batch {
+                    let state = self.sessions.get_mut(&session).expect("closing drops its jobs");
+                    let block = state.block(round);
+                    let tokens = block.drafts.len() as u32;
+                    let started = Event::VerifyStarted { session, round, tokens };
+                    self.outputs.push_back(Output::Event(started));
+                    blocks.push(block);
+                }
+                (Pass::Verify(batch), Work::Verify(blocks))
+            }
+        };
+        let id = WorkId(self.work_count);
+        self.work_count += 1;
+        self.running = Some((id, pass));
+        self.outputs.push_back(Output::Start { id, work });
+    }
+}
+
+impl Machine for Cloud {
+    fn handle(&mut self, _now: Instant, input: Input) {
+        match input {
+            Input::Received { message, transfer } => self.on_message(message, transfer),
+            Input::Finished { work, result } => self.on_finished(work, result),
+            // Replies are small and never cancelled: nothing waits for the downlink.
+            Input::Sent(_) => {}
+            Input::Submit(_) | Input::Wake(_) => {
+                panic!("a cloud takes no requests and sets no timer")
+            }
+        }
+        self.pump();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+}

@@ -1,0 +1,323 @@
+//! The edge: drafts, uploads, asks for verification, and drafts on while it waits.
+//!
+//! One request is decoded at a time; further ones queue. Three things go on at once and are pumped
+//! after every input: the draft model (one step at a time), the uplink (one message unsent at a
+//! time) and the session's rounds. A round is the text drafted for one NAV; the front round stands on
+//! committed text, the rounds behind it (proactive ones) each stand on their parent's drafts and on
+//! a guess of its extra token.
+//!
+//! Rules of the paper (§3) and where they are: NAV cuts the plan and flushes ([`uplink`](self)),
+//! drafting and uploading go on while NAV is pending, a proactive round is reused only if its parent
+//! is wholly accepted and the guess was right, else all of it is dropped ([`session`]).
+//!
+//! Deliberately absent: any knowledge of which method is running beyond its five axes, any model,
+//! clock or link, and any message that carries an absolute time.
+
+mod round;
+mod session;
+mod uplink;
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use self::session::{Session, Step};
+use self::uplink::Uplink;
+use crate::contract::{Input, Machine, Output, Proposal, Reason, Work, WorkResult};
+use crate::event::{Event, Outcome};
+use crate::ids::{SessionId, WorkId};
+use crate::message::{Message, Request};
+use crate::method::Method;
+use crate::monitor::{Estimates, Monitor};
+use crate::payload::Payload;
+use crate::time::{Duration, Instant};
+use crate::upload::Planner;
+
+/// How an edge is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EdgeConfig {
+    /// The method.
+    pub method: Method,
+    /// A session in which nothing happens for this long is given up.
+    pub patience: Duration,
+}
+
+/// Probes of 1 to this many tokens measure the uplink before the first planned upload (paper §3).
+const PROBE_TOKENS_MAX: u32 = 8;
+
+/// The edge's state machine.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    config: EdgeConfig,
+    monitor: Monitor,
+    planner: Planner,
+    queued: VecDeque<Request>,
+    session: Option<Session>,
+    running: Option<Running>,
+    uplink: Uplink,
+    outputs: VecDeque<Output>,
+    work_count: u64,
+    probed: bool,
+}
+
+/// What the draft model is doing.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    work: WorkId,
+    session: SessionId,
+    started: Instant,
+    /// None: the prompt.
+    step: Option<Step>,
+    /// The result is of no use any more.
+    stale: bool,
+}
+
+impl Edge {
+    /// An idle edge.
+    #[must_use]
+    pub fn new(config: EdgeConfig) -> Self {
+        Self {
+            config,
+            monitor: Monitor::new(config.method.window),
+            planner: Planner::default(),
+            queued: VecDeque::new(),
+            session: None,
+            running: None,
+            uplink: Uplink::default(),
+            outputs: VecDeque::new(),
+            work_count: 0,
+            probed: false,
+        }
+    }
+
+    /// Whether there is nothing to do: no session and no request.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.session.is_none() && self.queued.is_empty()
+    }
+
+    /// What the monitor believes about link and draft model.
+    #[must_use]
+    pub fn estimates(&self) -> Estimates {
+        self.monitor.estimates()
+    }
+
+    fn on_message(&mut self, now: Instant, message: Message) {
+        let Some(session) = self.session.as_mut().filter(|s| s.id() == message.session()) else {
+            return; // The session is over: what was under way for it is of no use.
+        };
+        match message {
+            Message::Opened { .. } => session.opened = true,
+            Message::Probed { report, .. } => {
+                session.probes_pending = session.probes_pending.saturating_sub(1);
+                self.monitor.on_upload(report);
+                self.replan();
+            }
+            Message::DistributionRequest { session, round, .. } => {
+                self.uplink.queue_control(Message::Distribution { session, round });
+            }
+            Message::Verdict(verdict) => {
+                verdict.reports.iter().for_each(|&report| self.monitor.on_upload(report));
+                match session.on_verdict(&verdict, &mut self.outputs) {
+                    session::Resolution::Ignored => {}
+                    session::Resolution::Refused => self.end_session(now, Outcome::Refused),
+                    session::Resolution::Resolved(resolved) => {
+                        self.monitor.on_draft_length(resolved.drafted);
+                        if !resolved.successors_kept {
+                            self.drop_stale_work();
+                        }
+                        if let Some(outcome) = resolved.outcome {
+                            self.end_session(now, outcome);
+                        } else {
+                            self.replan();
+                        }
+                    }
+                }
+            }
+            // An edge sends these; to receive one is a peer's mistake and changes nothing here.
+            Message::Open { .. }
+            | Message::Probe { .. }
+            | Message::Upload(_)
+            | Message::Distribution { .. }
+            | Message::Close { .. } => {}
+        }
+    }
+
+    /// After a rollback nothing that is being drafted or uploaded ahead is of use.
+    fn drop_stale_work(&mut self) {
+        if let Some(running) = &mut self.running
+            && running.step.is_some()
+        {
+            running.stale = true;
+        }
+        let keep_through = self.session.as_ref().and_then(Session::last_resolved);
+        self.uplink.cancel_after(keep_through, &mut self.outputs);
+    }
+
+    fn on_finished(&mut self, now: Instant, work: WorkId, result: &WorkResult) {
+        let running = self.running.take().expect("a result answers a start");
+        assert_eq!(running.work, work, "one piece of work at a time");
+        match (running.step, result) {
+            (None, WorkResult::Prefilled) => {
+                if let Some(session) = self.session.as_mut().filter(|s| s.id() == running.session) {
+                    session.prefilled = true;
+                }
+            }
+            (Some(step), WorkResult::Drafted(proposal)) => {
+                self.monitor.on_draft_step(now.saturating_since(running.started));
+                if self.config.method.plans() && self.planner.batches().is_empty() {
+                    self.replan();
+                }
+                self.on_drafted(&running, step, *proposal);
+            }
+            (step, result) => panic!("{result:?} does not answer {step:?}"),
+        }
+    }
+
+    fn on_drafted(&mut self, running: &Running, step: Step, proposal: Proposal) {
+        if running.stale {
+            let Step { round, position, guess } = step;
+            let stale = Event::DraftStale { session: running.session, round, position, guess };
+            self.outputs.push_back(Output::Event(stale));
+            return;
+        }
+        let session = self.session.as_mut().expect("a step that is not stale has a session");
+        session.on_drafted(step, proposal, &mut self.outputs);
+    }
+
+    fn replan(&mut self) {
+        if !self.config.method.plans() {
+            return;
+        }
+        let window = self.monitor.window();
+        if let Some(costs) = self.planner.update(&self.monitor.estimates(), window) {
+            self.outputs.push_back(Output::Event(Event::Planned {
+                window,
+                startup: costs.startup,
+                per_token: costs.per_token,
+                draft: costs.draft,
+            }));
+        }
+    }
+
+    fn on_wake(&mut self, now: Instant, reason: Reason) {
+        let Reason::Stalled(id) = reason;
+        let Some(session) = self.session.as_ref().filter(|s| s.id() == id) else { return };
+        let due = session.last_progress + self.config.patience;
+        if now < due {
+            self.outputs.push_back(Output::WakeAt(due, reason));
+        } else {
+            self.end_session(now, Outcome::TimedOut);
+        }
+    }
+
+    fn begin_session(&mut self, now: Instant, request: Request) {
+        let id = request.session;
+        let probes = if self.config.method.plans() && !self.probed { PROBE_TOKENS_MAX } else { 0 };
+        self.probed |= probes > 0;
+        self.outputs.push_back(Output::Event(Event::SessionStarted { session: id }));
+        let wake = Output::WakeAt(now + self.config.patience, Reason::Stalled(id));
+        self.outputs.push_back(wake);
+        let fetch_distribution = self.config.method.payload == Payload::Lazy;
+        self.uplink.queue_control(Message::Open { request: request.clone(), fetch_distribution });
+        for tokens in 1..=probes {
+            self.uplink.queue_control(Message::Probe { session: id, tokens });
+        }
+        self.session = Some(Session::new(now, request, &self.config.method, probes));
+    }
+
+    fn end_session(&mut self, now: Instant, outcome: Outcome) {
+        let session = self.session.as_mut().expect("only a session that exists ends");
+        let id = session.id();
+        session.discard_all(&mut self.outputs);
+        let output_tokens = session.committed();
+        self.session = None;
+        self.drop_stale_work();
+        let ended = Event::SessionEnded { session: id, outcome, output_tokens };
+        self.outputs.push_back(Output::Event(ended));
+        self.uplink.queue_control(Message::Close { session: id });
+        if let Some(request) = self.queued.pop_front() {
+            self.begin_session(now, request);
+        }
+    }
+
+    fn pump(&mut self, now: Instant) {
+        self.begin_decoding();
+        self.pump_model(now);
+        self.uplink.pump(
+            &self.config.method,
+            self.monitor.window(),
+            self.planner.batches(),
+            self.session.as_mut(),
+            &mut self.outputs,
+        );
+    }
+
+    /// Decoding begins when both ends have evaluated the prompt and the link has been measured.
+    fn begin_decoding(&mut self) {
+        if let Some(session) = &mut self.session
+            && !session.decoding
+            && session.prefilled
+            && session.opened
+            && session.probes_pending == 0
+        {
+            session.decoding = true;
+            let started = Event::DecodingStarted { session: session.id() };
+            self.outputs.push_back(Output::Event(started));
+        }
+    }
+
+    fn pump_model(&mut self, now: Instant) {
+        let Some(session) = self.session.as_mut().filter(|_| self.running.is_none()) else {
+            return;
+        };
+        let (step, work) = if session.decoding {
+            let Some((step, work)) = session.next_step(self.config.method.waiting.depth()) else {
+                return;
+            };
+            let Step { round, position, guess } = step;
+            let started = Event::DraftStarted { session: session.id(), round, position, guess };
+            self.outputs.push_back(Output::Event(started));
+            (Some(step), Work::Draft(work))
+        } else if session.prefilled {
+            return;
+        } else {
+            let prompt = session.prompt().to_vec();
+            (None, Work::Prefill { session: session.id(), prompt })
+        };
+        let id = WorkId(self.work_count);
+        self.work_count += 1;
+        let session = session.id();
+        self.running = Some(Running { work: id, session, started: now, step, stale: false });
+        self.outputs.push_back(Output::Start { id, work });
+    }
+}
+
+impl Machine for Edge {
+    fn handle(&mut self, now: Instant, input: Input) {
+        if !matches!(input, Input::Wake(_))
+            && let Some(session) = &mut self.session
+        {
+            session.last_progress = now;
+        }
+        match input {
+            Input::Submit(request) => {
+                assert!(request.budget > 0, "a request asks for at least one token");
+                if self.is_idle() {
+                    self.begin_session(now, request);
+                } else {
+                    self.queued.push_back(request);
+                }
+            }
+            Input::Received { message, .. } => self.on_message(now, message),
+            Input::Finished { work, result } => self.on_finished(now, work, &result),
+            Input::Sent(id) => self.uplink.on_sent(id, &mut self.outputs),
+            Input::Wake(reason) => self.on_wake(now, reason),
+        }
+        self.pump(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+}

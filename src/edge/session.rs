@@ -1,0 +1,280 @@
+//! One request at the edge: its text, committed and speculative, and its rounds.
+
+use std::collections::VecDeque;
+
+use super::round::Round;
+use crate::contract::{DraftStep, Output, Proposal};
+use crate::event::{Event, GuessFate, NavCause, Outcome};
+use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
+use crate::message::{Request, Verdict};
+use crate::method::Method;
+use crate::time::Instant;
+use crate::trigger::{DraftObservation, Trigger, VerdictObservation};
+
+/// What the draft model is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) round: RoundId,
+    pub(super) position: u32,
+    pub(super) guess: bool,
+}
+
+/// What a verdict did.
+pub(super) enum Resolution {
+    /// It answers nothing that is pending.
+    Ignored,
+    /// It contradicts its round.
+    Refused,
+    /// It resolved the front round.
+    Resolved(Resolved),
+}
+
+pub(super) struct Resolved {
+    pub(super) drafted: u32,
+    /// Proactive rounds and the running step stay valid.
+    pub(super) successors_kept: bool,
+    /// The text is complete.
+    pub(super) outcome: Option<Outcome>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    request: Request,
+    pub(super) prefilled: bool,
+    pub(super) opened: bool,
+    pub(super) probes_pending: u32,
+    pub(super) decoding: bool,
+    pub(super) last_progress: Instant,
+    /// Committed text, then guesses and drafts of the rounds in order.
+    text: Vec<TokenId>,
+    committed: u32,
+    /// Output tokens that the draft model's cache holds validly.
+    evaluated: u32,
+    rounds: VecDeque<Round>,
+    round_count: u32,
+    last_resolved: Option<RoundId>,
+    /// Hash of the committed text.
+    prefix: PrefixHash,
+    trigger: Trigger,
+}
+
+impl Session {
+    pub(super) fn new(now: Instant, request: Request, method: &Method, probes: u32) -> Self {
+        Self {
+            text: Vec::with_capacity(request.budget.min(4096) as usize),
+            request,
+            prefilled: false,
+            opened: false,
+            probes_pending: probes,
+            decoding: false,
+            last_progress: now,
+            committed: 0,
+            evaluated: 0,
+            rounds: VecDeque::new(),
+            round_count: 0,
+            last_resolved: None,
+            prefix: PrefixHash::EMPTY,
+            trigger: Trigger::new(method.trigger),
+        }
+    }
+
+    pub(super) const fn id(&self) -> SessionId {
+        self.request.session
+    }
+
+    pub(super) fn prompt(&self) -> &[TokenId] {
+        &self.request.prompt
+    }
+
+    pub(super) const fn committed(&self) -> u32 {
+        self.committed
+    }
+
+    pub(super) const fn last_resolved(&self) -> Option<RoundId> {
+        self.last_resolved
+    }
+
+    /// The rounds, the one that stands on committed text first.
+    pub(super) fn rounds_mut(&mut self) -> impl Iterator<Item = &mut Round> {
+        self.rounds.iter_mut()
+    }
+
+    pub(super) fn tokens(&self, from: u32, count: u32) -> &[TokenId] {
+        &self.text[from as usize..(from + count) as usize]
+    }
+
+    /// The next step of the draft model, at most `depth` proactive rounds ahead; none: it rests.
+    pub(super) fn next_step(&mut self, depth: u32) -> Option<(Step, DraftStep)> {
+        let next_id = RoundId(self.round_count);
+        let (round, guess) = match self.rounds.back() {
+            None => {
+                self.round_count += 1;
+                let parent = self.last_resolved;
+                let start = self.committed;
+                self.rounds.push_back(Round::new(next_id, parent, start, self.prefix, None));
+                (next_id, false)
+            }
+            Some(last) if last.closed => return None,
+            Some(last) => match last.fired {
+                None => (last.id, false),
+                Some(NavCause::EndOfText) => return None,
+                Some(_) => {
+                    // A guess is worth its step only if a draft may follow it.
+                    let room = last.end() + 1 < self.request.budget;
+                    let ahead = self.rounds.len() as u32 - 1;
+                    if ahead >= depth || !room {
+                        return None;
+                    }
+                    (next_id, true)
+                }
+            },
+        };
+        let position = self.text.len() as u32;
+        let keep = self.evaluated;
+        let feed = self.text[keep as usize..].to_vec();
+        // The step evaluates its feed before anything else can be asked of the model.
+        self.evaluated = position;
+        let work = DraftStep { session: self.id(), round, keep, feed };
+        Some((Step { round, position, guess }, work))
+    }
+
+    pub(super) fn on_drafted(
+        &mut self,
+        step: Step,
+        proposal: Proposal,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let Proposal { token, confidence } = proposal;
+        let Step { round, position, .. } = step;
+        assert_eq!(position as usize, self.text.len(), "a valid step extends the text");
+        let session = self.id();
+        let ends_text = self.request.stop_ids.contains(&token);
+        if step.guess {
+            let parent = self.rounds.back().expect("a guess follows a round");
+            let drafts = self.tokens(parent.start, parent.drafted);
+            let prefix = parent.prefix.extend(drafts).push(token);
+            let mut opened = Round::new(round, Some(parent.id), position + 1, prefix, Some(token));
+            opened.closed = ends_text;
+            self.text.push(token);
+            self.rounds.push_back(opened);
+            self.round_count += 1;
+            let guessed = Event::Guessed { session, round, position, token, confidence };
+            outputs.push_back(Output::Event(guessed));
+            return;
+        }
+        self.text.push(token);
+        let last = self.rounds.back_mut().expect("a draft has a round");
+        assert_eq!(last.id, round, "only the last round is drafted");
+        last.drafted += 1;
+        last.product *= confidence;
+        let drafted = last.drafted;
+        let drafted_event = Event::Drafted { session, round, position, token, confidence };
+        outputs.push_back(Output::Event(drafted_event));
+        // The budget's last token comes as the extra one; a round needs at least one draft.
+        let room = self.request.budget.saturating_sub(last.start + 1).max(1);
+        let seen = DraftObservation { drafted, confidence, product: last.product };
+        let cause = if ends_text {
+            Some(NavCause::EndOfText)
+        } else {
+            self.trigger.on_draft(&seen).or((drafted >= room).then_some(NavCause::Budget))
+        };
+        if let Some(cause) = cause {
+            last.fired = Some(cause);
+            let fired = Event::NavFired { session, round, cause, drafted };
+            outputs.push_back(Output::Event(fired));
+        }
+    }
+
+    pub(super) fn on_verdict(
+        &mut self,
+        verdict: &Verdict,
+        outputs: &mut VecDeque<Output>,
+    ) -> Resolution {
+        let session = self.id();
+        let Some(front) =
+            self.rounds.front().filter(|front| front.id == verdict.round && front.nav_requested)
+        else {
+            return Resolution::Ignored;
+        };
+        let Round { id, start, drafted, product, guess, .. } = *front;
+        let Verdict { accepted, extra, .. } = *verdict;
+        let end = start + accepted;
+        if accepted > drafted || (extra.is_some() && end >= self.request.budget) {
+            return Resolution::Refused;
+        }
+        let last_accepted = accepted.checked_sub(1).map(|i| self.text[(start + i) as usize]);
+        let ended = last_accepted.is_some_and(|token| self.request.stop_ids.contains(&token));
+        let last = if ended && extra.is_some() { None } else { extra.or(last_accepted) };
+        let Some(last) = last else { return Resolution::Refused };
+        let outcome = if self.request.stop_ids.contains(&last) {
+            Some(Outcome::EndOfText)
+        } else {
+            (end + u32::from(extra.is_some()) >= self.request.budget).then_some(Outcome::Budget)
+        };
+        if outcome.is_none() && extra.is_none() {
+            return Resolution::Refused; // Only at the end of the text may the extra token lack.
+        }
+        let full = accepted == drafted;
+        self.trigger.on_verdict(&VerdictObservation { drafted, accepted, product });
+        outputs.push_back(Output::Event(Event::RoundResolved {
+            session,
+            round: id,
+            drafted,
+            accepted,
+            extra: extra.is_some(),
+            proactive: guess.is_some(),
+        }));
+        self.rounds.pop_front();
+        self.last_resolved = Some(id);
+        let kept = full && extra.is_some() && self.rounds.front().is_some_and(|r| r.guess == extra);
+        if kept {
+            let child = self.rounds.front_mut().expect("kept");
+            child.awaits_parent = false;
+            outputs.push_back(Output::Event(Event::GuessResolved {
+                session,
+                round: child.id,
+                fate: GuessFate::Confirmed,
+                drafted: child.drafted,
+            }));
+        } else {
+            let first_fate =
+                if full && extra.is_some() { GuessFate::Missed } else { GuessFate::Discarded };
+            self.discard(first_fate, outputs);
+            self.text.truncate(end as usize);
+            self.text.extend(extra);
+            self.evaluated = self.evaluated.min(end);
+        }
+        self.commit(end + u32::from(extra.is_some()), outputs);
+        Resolution::Resolved(Resolved { drafted, successors_kept: kept, outcome })
+    }
+
+    fn commit(&mut self, through: u32, outputs: &mut VecDeque<Output>) {
+        let session = self.id();
+        for position in self.committed..through {
+            let token = self.text[position as usize];
+            self.prefix = self.prefix.push(token);
+            outputs.push_back(Output::Event(Event::Committed { session, position, token }));
+        }
+        self.committed = through;
+    }
+
+    /// Drops every round that is left, the first guess with the given fate.
+    fn discard(&mut self, first_fate: GuessFate, outputs: &mut VecDeque<Output>) {
+        let session = self.id();
+        let mut fate = first_fate;
+        for round in self.rounds.drain(..) {
+            let Round { id, drafted, nav_requested, awaits_parent, .. } = round;
+            if awaits_parent {
+                let resolved = Event::GuessResolved { session, round: id, fate, drafted };
+                outputs.push_back(Output::Event(resolved));
+            }
+            let dropped = Event::RoundDiscarded { session, round: id, drafted, nav_requested };
+            outputs.push_back(Output::Event(dropped));
+            fate = GuessFate::Discarded;
+        }
+    }
+
+    pub(super) fn discard_all(&mut self, outputs: &mut VecDeque<Output>) {
+        self.discard(GuessFate::Discarded, outputs);
+    }
+}
