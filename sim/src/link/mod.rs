@@ -1,0 +1,127 @@
+//! Links: seeded state machines that carry messages one way, first in, first out.
+//!
+//! | model | an upload | use |
+//! |---|---|---|
+//! | [`affine`] | occupies the link for start-up + bytes/rate | the paper's model (paper §2) |
+//! | [`packet`] | is cut into packets; each may be late, lost and sent again | beyond the paper |
+//!
+//! Like the endpoints, a link knows no clock: it is offered messages, says when it next wants to be
+//! polled, and tells what has happened. `Sent` comes at the end of serialisation, `Delivered` when
+//! the last byte has arrived.
+
+pub mod affine;
+mod rate;
+
+use pipesd_core::ids::MessageId;
+use pipesd_core::seed::Stream;
+use pipesd_core::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+
+pub use self::affine::{Affine, AffineConfig};
+pub use self::rate::Rate;
+
+/// How a link is set up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LinkConfig {
+    /// The paper's model.
+    Affine(AffineConfig),
+}
+
+/// What a link tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The message has left: the next may start. Exactly one for each offered message.
+    Sent(MessageId),
+    /// The message has arrived whole. At most one for each offered message; never before its `Sent`
+    /// would allow.
+    Delivered {
+        /// Which.
+        id: MessageId,
+        /// From first to last byte at the receiver, start-up included: what it can measure.
+        transfer: Duration,
+    },
+}
+
+/// Where the bytes are that were offered to a link. Conservation:
+/// `offered = delivered + cancelled + in flight`, with retransmissions apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkAccount {
+    /// Bytes of all messages offered.
+    pub offered: u64,
+    /// Bytes of all messages delivered.
+    pub delivered: u64,
+    /// Bytes of messages that were called off and will never arrive, whatever part had left.
+    pub cancelled: u64,
+    /// Bytes sent once more after a loss.
+    pub retransmitted: u64,
+    /// Packets lost on the way.
+    pub packets_lost: u64,
+    /// Messages offered, delivered and cancelled.
+    pub messages: [u64; 3],
+}
+
+/// A link at work.
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// The paper's model.
+    Affine(Affine),
+}
+
+impl Link {
+    /// An idle link. `stream` is its only source of chance.
+    #[must_use]
+    pub fn new(config: &LinkConfig, stream: Stream) -> Self {
+        match config {
+            LinkConfig::Affine(config) => {
+                // The affine model has no chance in it.
+                drop(stream);
+                Self::Affine(Affine::new(config.clone()))
+            }
+        }
+    }
+
+    /// Takes a message into its queue.
+    pub fn offer(&mut self, now: Instant, id: MessageId, bytes: u64) {
+        match self {
+            Self::Affine(link) => link.offer(now, id, bytes),
+        }
+    }
+
+    /// Drops what can still be dropped of a message that is of no use any more.
+    pub fn cancel(&mut self, now: Instant, id: MessageId) {
+        match self {
+            Self::Affine(link) => link.cancel(now, id),
+        }
+    }
+
+    /// When something will next happen, if nothing more is offered.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Instant> {
+        match self {
+            Self::Affine(link) => link.next_wake(),
+        }
+    }
+
+    /// The next thing that has happened by `now`, in order of time.
+    pub fn poll(&mut self, now: Instant) -> Option<LinkEvent> {
+        match self {
+            Self::Affine(link) => link.poll(now),
+        }
+    }
+
+    /// Where the offered bytes are.
+    #[must_use]
+    pub const fn account(&self) -> &LinkAccount {
+        match self {
+            Self::Affine(link) => link.account(),
+        }
+    }
+
+    /// Bytes of messages still on their way.
+    #[must_use]
+    pub fn bytes_in_flight(&self) -> u64 {
+        match self {
+            Self::Affine(link) => link.bytes_in_flight(),
+        }
+    }
+}

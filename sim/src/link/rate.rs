@@ -1,0 +1,118 @@
+//! The rate of a link over time: constant, or a bandwidth trace in equal steps that repeats.
+
+use pipesd_core::time::{Duration, Instant, nanos};
+use serde::{Deserialize, Serialize};
+
+/// A rate \[bit/s\] over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rate {
+    /// The same at all times, at least 1 bit/s.
+    Constant(u64),
+    /// One rate after another, each for `step`, then from the start again.
+    Trace {
+        /// How long each rate holds.
+        step: Duration,
+        /// The rates, each at least 1 bit/s; at least one.
+        rates: Vec<u64>,
+        /// Where in the sequence time zero lies.
+        offset: Duration,
+    },
+}
+
+impl Rate {
+    /// When a transmission of `bytes` ends that starts at `start` and has the link to itself.
+    #[must_use]
+    pub fn transmission_end(&self, start: Instant, bytes: u64) -> Instant {
+        match self {
+            Self::Constant(rate) => start + time_for(u128::from(bytes) * 8 * NANOS, *rate),
+            Self::Trace { step, rates, offset } => {
+                let step = nanos(*step);
+                // Work in bit-nanoseconds-per-second, so that nothing is rounded between steps.
+                let mut left = u128::from(bytes) * 8 * NANOS;
+                let mut now = start.as_nanos();
+                loop {
+                    let at = now + nanos(*offset);
+                    let rate = rates[(at / step) as usize % rates.len()];
+                    let span = step - at % step;
+                    let carried = u128::from(rate) * u128::from(span);
+                    if left <= carried {
+                        return Instant::from_nanos(now) + time_for(left, rate);
+                    }
+                    left -= carried;
+                    now += span;
+                }
+            }
+        }
+    }
+
+    /// The rate at `at` \[bit/s\].
+    #[must_use]
+    pub fn at(&self, at: Instant) -> u64 {
+        match self {
+            Self::Constant(rate) => *rate,
+            Self::Trace { step, rates, offset } => {
+                rates[((at.as_nanos() + nanos(*offset)) / nanos(*step)) as usize % rates.len()]
+            }
+        }
+    }
+
+    /// How many whole bytes pass between `start` and `end`, at most `limit`.
+    #[must_use]
+    pub fn bytes_between(&self, start: Instant, end: Instant, limit: u64) -> u64 {
+        // Bisection on the exact end keeps this consistent with `transmission_end` by construction.
+        let (mut low, mut high) = (0, limit);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.transmission_end(start, middle) <= end {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        low
+    }
+}
+
+const NANOS: u128 = 1_000_000_000;
+
+/// Time for so many bit-nanoseconds-per-second at `rate`, rounded up to a nanosecond.
+fn time_for(work: u128, rate: u64) -> Duration {
+    let ns = work.div_ceil(u128::from(rate));
+    Duration::from_nanos(u64::try_from(ns).expect("a transmission of less than 584 years"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_rate_takes_size_over_rate() {
+        let rate = Rate::Constant(20_000_000);
+        let end = rate.transmission_end(Instant::ZERO, 290_309);
+        assert_eq!(end.as_nanos(), 116_123_600);
+    }
+
+    #[test]
+    fn a_trace_is_integrated_across_its_steps_and_repeats() {
+        // 1 s at 8 kbit/s (1000 B), 1 s at 16 kbit/s (2000 B), again.
+        let step = Duration::from_secs(1);
+        let rate = Rate::Trace { step, rates: vec![8_000, 16_000], offset: Duration::ZERO };
+        let end = |bytes| rate.transmission_end(Instant::ZERO, bytes).as_nanos();
+        assert_eq!(end(500), 500_000_000);
+        assert_eq!(end(2_000), 1_500_000_000);
+        assert_eq!(end(3_500), 2_500_000_000);
+        assert_eq!(rate.at(Instant::from_nanos(1_500_000_000)), 16_000);
+        assert_eq!(rate.at(Instant::from_nanos(2_000_000_000)), 8_000);
+        let shifted = Rate::Trace { step, rates: vec![8_000, 16_000], offset: step };
+        assert_eq!(shifted.at(Instant::ZERO), 16_000);
+    }
+
+    #[test]
+    fn bytes_between_inverts_the_transmission_end() {
+        let rate = Rate::Constant(7_777_777);
+        for bytes in [0, 1, 999, 12_345] {
+            let end = rate.transmission_end(Instant::ZERO, bytes);
+            assert_eq!(rate.bytes_between(Instant::ZERO, end, 1 << 20), bytes);
+        }
+    }
+}
