@@ -30,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod cloud;
 pub mod contract;
 pub mod edge;
@@ -40,6 +41,7 @@ pub mod method;
 pub mod monitor;
 pub mod payload;
 pub mod seed;
+pub mod summary;
 pub mod time;
 pub mod trigger;
 pub mod upload;

@@ -64,11 +64,15 @@ pub enum Waiting {
     Draft {
         /// Proactive rounds ahead of the pending one.
         depth: u32,
+        /// See [`MethodSpec::waiting_resume`].
+        resume: bool,
     },
     /// Drafts and uploads ahead; a proactive round requests its own NAV.
     DraftAndUpload {
         /// Proactive rounds ahead of the pending one.
         depth: u32,
+        /// See [`MethodSpec::waiting_resume`].
+        resume: bool,
         /// How proactive rounds are uploaded.
         upload: UploadPolicy,
     },
@@ -80,7 +84,16 @@ impl Waiting {
     pub const fn depth(self) -> u32 {
         match self {
             Self::Idle => 0,
-            Self::Draft { depth } | Self::DraftAndUpload { depth, .. } => depth,
+            Self::Draft { depth, .. } | Self::DraftAndUpload { depth, .. } => depth,
+        }
+    }
+
+    /// Whether a proactive round that fired early is succeeded once it stands on committed text.
+    #[must_use]
+    pub const fn resumes(self) -> bool {
+        match self {
+            Self::Idle => false,
+            Self::Draft { resume, .. } | Self::DraftAndUpload { resume, .. } => resume,
         }
     }
 }
@@ -182,6 +195,10 @@ pub struct MethodSpec {
     /// Factor on full acceptance, for `adaptive_sequence`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<Threshold>,
+    /// Upper bound of the threshold, at least 1, for `adaptive_sequence`; absent: none. The paper
+    /// clips at 1; the rounds of the authors' code show that it does not clip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence_threshold_max: Option<f64>,
     /// The upload policy.
     pub upload: UploadName,
     /// Tokens in a batch, for `fixed_batch`.
@@ -192,6 +209,11 @@ pub struct MethodSpec {
     /// Proactive rounds ahead, for `draft` and `draft_and_upload`; default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_depth: Option<u32>,
+    /// Whether the edge speculates again once a proactive round that has already fired is confirmed;
+    /// default true. The authors' edge does not: it rests until that round's own verdict (their
+    /// EdgeLLM rounds show it, see the README). For `draft` and `draft_and_upload`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_resume: Option<bool>,
     /// Upload policy of proactive rounds, for `draft_and_upload`; default: as `upload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_upload: Option<UploadName>,
@@ -230,16 +252,19 @@ impl MethodSpec {
     /// If a key is missing that an axis needs, is given where no axis uses it (a contradiction: the
     /// user believes in an effect that it does not have), or is out of range.
     pub fn resolve(&self) -> Result<Method, MethodError> {
+        if let Some((key, needs)) = self.unused_keys().next() {
+            let problem = format!("contradicts the other keys: it needs {needs}");
+            return Err(MethodError::new(key, problem));
+        }
         let trigger = self.trigger()?;
         let (upload, waiting) = self.uploads()?;
         let payload = match (self.payload, self.top_k) {
             (PayloadName::TopK, k) => {
                 Payload::TopK(in_range("top_k", k, 1..=1_000_000, "payload = \"top_k\"")?)
             }
-            (_, Some(_)) => return Err(unused("top_k", "payload = \"top_k\"")),
-            (PayloadName::Full, None) => Payload::Full,
-            (PayloadName::Lazy, None) => Payload::Lazy,
-            (PayloadName::Ids, None) => Payload::Ids,
+            (PayloadName::Full, _) => Payload::Full,
+            (PayloadName::Lazy, _) => Payload::Lazy,
+            (PayloadName::Ids, _) => Payload::Ids,
         };
         let window = self.window.unwrap_or(WINDOW_DEFAULT);
         let window = in_range("window", Some(window), 1..=WINDOW_MAX, "")?;
@@ -247,33 +272,95 @@ impl MethodSpec {
         Ok(Method { trigger, upload, waiting, verification, payload, window })
     }
 
+    /// Keys that are given though no axis uses them, each with what would use it.
+    fn unused_keys(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        use TriggerName as Trigger;
+        let uses_sequence = matches!(
+            self.trigger,
+            Trigger::SequenceThreshold | Trigger::AdaptiveSequence | Trigger::Dual
+        );
+        let uses_token = matches!(self.trigger, Trigger::TokenThreshold | Trigger::Dual);
+        let adaptive = self.trigger == Trigger::AdaptiveSequence;
+        let waits = self.waiting != WaitingName::Idle;
+        let uploads_ahead = self.waiting == WaitingName::DraftAndUpload;
+        let fixed_batch = self.upload == UploadName::FixedBatch
+            || (uploads_ahead && self.waiting_upload == Some(UploadName::FixedBatch));
+        let fixed_length = self.trigger == Trigger::FixedLength;
+        let top_k = self.payload == PayloadName::TopK;
+        let any_sequence = "trigger = \"sequence_threshold\", \"adaptive_sequence\" or \"dual\"";
+        let any_token = "trigger = \"token_threshold\" or \"dual\"";
+        let any_waiting = "waiting = \"draft\" or \"draft_and_upload\"";
+        [
+            (
+                "draft_length",
+                self.draft_length.is_some(),
+                fixed_length,
+                "trigger = \"fixed_length\"",
+            ),
+            ("token_threshold", self.token_threshold.is_some(), uses_token, any_token),
+            ("sequence_threshold", self.sequence_threshold.is_some(), uses_sequence, any_sequence),
+            ("decay", self.decay.is_some(), adaptive, "trigger = \"adaptive_sequence\""),
+            (
+                "sequence_threshold_max",
+                self.sequence_threshold_max.is_some(),
+                adaptive,
+                "trigger = \"adaptive_sequence\"",
+            ),
+            (
+                "batch_size",
+                self.batch_size.is_some(),
+                fixed_batch,
+                "upload or waiting_upload = \"fixed_batch\"",
+            ),
+            ("waiting_depth", self.waiting_depth.is_some(), waits, any_waiting),
+            ("waiting_resume", self.waiting_resume.is_some(), waits, any_waiting),
+            (
+                "waiting_upload",
+                self.waiting_upload.is_some(),
+                uploads_ahead,
+                "waiting = \"draft_and_upload\"",
+            ),
+            ("top_k", self.top_k.is_some(), top_k, "payload = \"top_k\""),
+        ]
+        .into_iter()
+        .filter_map(|(key, given, used, needs)| (given && !used).then_some((key, needs)))
+    }
+
+    /// Drops keys that no axis uses, except those in `chosen`: what an entry inherits from another
+    /// is no contradiction, what a user wrote is.
+    pub fn drop_inherited(&mut self, chosen: &[&str]) {
+        let unused: Vec<&str> = self.unused_keys().map(|(key, _)| key).collect();
+        for key in unused.into_iter().filter(|key| !chosen.contains(key)) {
+            match key {
+                "draft_length" => self.draft_length = None,
+                "token_threshold" => self.token_threshold = None,
+                "sequence_threshold" => self.sequence_threshold = None,
+                "decay" => self.decay = None,
+                "sequence_threshold_max" => self.sequence_threshold_max = None,
+                "batch_size" => self.batch_size = None,
+                "waiting_depth" => self.waiting_depth = None,
+                "waiting_resume" => self.waiting_resume = None,
+                "waiting_upload" => self.waiting_upload = None,
+                "top_k" => self.top_k = None,
+                other => unreachable!("`{other}` is a key of unused_keys"),
+            }
+        }
+    }
+
     fn trigger(&self) -> Result<TriggerConfig, MethodError> {
         use TriggerName as Name;
-        let name = self.trigger;
-        let uses_token = matches!(name, Name::TokenThreshold | Name::Dual);
-        let uses_sequence =
-            matches!(name, Name::SequenceThreshold | Name::AdaptiveSequence | Name::Dual);
-        if self.draft_length.is_some() && name != Name::FixedLength {
-            return Err(unused("draft_length", "trigger = \"fixed_length\""));
-        }
-        if self.token_threshold.is_some() && !uses_token {
-            return Err(unused("token_threshold", "trigger = \"token_threshold\" or \"dual\""));
-        }
-        if self.sequence_threshold.is_some() && !uses_sequence {
-            return Err(unused(
-                "sequence_threshold",
-                "trigger = \"sequence_threshold\", \"adaptive_sequence\" or \"dual\"",
-            ));
-        }
-        if self.decay.is_some() && name != Name::AdaptiveSequence {
-            return Err(unused("decay", "trigger = \"adaptive_sequence\""));
+        if let Some(max) = self.sequence_threshold_max
+            && (max.is_nan() || max < 1.0)
+        {
+            let problem = format!("{max} is out of range: it must be at least 1");
+            return Err(MethodError::new("sequence_threshold_max", problem));
         }
         let needed = |key, value: Option<Threshold>| {
             value.ok_or_else(|| MethodError::new(key, "missing: this trigger needs it"))
         };
         let token = || needed("token_threshold", self.token_threshold);
         let sequence = || needed("sequence_threshold", self.sequence_threshold);
-        Ok(match name {
+        Ok(match self.trigger {
             Name::FixedLength => TriggerConfig::FixedLength {
                 draft_length: in_range(
                     "draft_length",
@@ -289,6 +376,7 @@ impl MethodSpec {
             Name::AdaptiveSequence => TriggerConfig::AdaptiveSequence {
                 sequence_threshold: sequence()?,
                 decay: needed("decay", self.decay)?,
+                threshold_max: self.sequence_threshold_max,
             },
             Name::Dual => {
                 TriggerConfig::Dual { sequence_threshold: sequence()?, token_threshold: token()? }
@@ -298,16 +386,7 @@ impl MethodSpec {
 
     fn uploads(&self) -> Result<(UploadPolicy, Waiting), MethodError> {
         let waiting_upload = self.waiting_upload.unwrap_or(self.upload);
-        let fixed = UploadName::FixedBatch;
-        if self.batch_size.is_some() && self.upload != fixed && waiting_upload != fixed {
-            return Err(unused("batch_size", "upload or waiting_upload = \"fixed_batch\""));
-        }
-        if self.waiting_upload.is_some() && self.waiting != WaitingName::DraftAndUpload {
-            return Err(unused("waiting_upload", "waiting = \"draft_and_upload\""));
-        }
-        if self.waiting_depth.is_some() && self.waiting == WaitingName::Idle {
-            return Err(unused("waiting_depth", "waiting = \"draft\" or \"draft_and_upload\""));
-        }
+        let resume = self.waiting_resume.unwrap_or(true);
         let depth = self.waiting_depth.unwrap_or(1);
         let depth = in_range("waiting_depth", Some(depth), 1..=DEPTH_MAX, "")?;
         let policy = |name| {
@@ -327,17 +406,13 @@ impl MethodSpec {
         };
         let waiting = match self.waiting {
             WaitingName::Idle => Waiting::Idle,
-            WaitingName::Draft => Waiting::Draft { depth },
+            WaitingName::Draft => Waiting::Draft { depth, resume },
             WaitingName::DraftAndUpload => {
-                Waiting::DraftAndUpload { depth, upload: policy(waiting_upload)? }
+                Waiting::DraftAndUpload { depth, resume, upload: policy(waiting_upload)? }
             }
         };
         Ok((policy(self.upload)?, waiting))
     }
-}
-
-fn unused(key: &'static str, needs: &str) -> MethodError {
-    MethodError::new(key, format!("contradicts the other keys: it needs {needs}"))
 }
 
 fn in_range(
@@ -367,10 +442,12 @@ mod tests {
             token_threshold: Threshold::new(0.9),
             sequence_threshold: Threshold::new(0.95),
             decay: None,
+            sequence_threshold_max: None,
             upload: UploadName::Dp,
             batch_size: None,
             waiting: WaitingName::DraftAndUpload,
             waiting_depth: None,
+            waiting_resume: None,
             waiting_upload: None,
             verification: Verification::Match,
             payload: PayloadName::Full,
@@ -383,7 +460,7 @@ mod tests {
     fn defaults_are_the_papers() {
         let method = pipesd().resolve().expect("a valid preset");
         assert_eq!(method.window, 20);
-        let waiting = Waiting::DraftAndUpload { depth: 1, upload: UploadPolicy::Dp };
+        let waiting = Waiting::DraftAndUpload { depth: 1, resume: true, upload: UploadPolicy::Dp };
         assert_eq!(method.waiting, waiting);
         assert!(method.plans());
     }
@@ -403,6 +480,16 @@ mod tests {
         assert_eq!(key(MethodSpec { waiting_depth: Some(1), ..idle.clone() }), "waiting_depth");
         let upload = Some(UploadName::Dp);
         assert_eq!(key(MethodSpec { waiting_upload: upload, ..idle }), "waiting_upload");
+    }
+
+    #[test]
+    fn inherited_keys_give_way_and_chosen_ones_do_not() {
+        let mut spec = MethodSpec { trigger: TriggerName::TokenThreshold, ..pipesd() };
+        assert_eq!(spec.resolve().expect_err("inherited").key, "sequence_threshold");
+        spec.drop_inherited(&["trigger", "sequence_threshold"]);
+        assert_eq!(spec.resolve().expect_err("chosen").key, "sequence_threshold");
+        spec.drop_inherited(&["trigger"]);
+        assert!(spec.resolve().is_ok());
     }
 
     #[test]

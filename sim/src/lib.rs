@@ -2,4 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod distribution;
+pub mod energy;
 pub mod link;
+mod normal;
+pub mod profile;
+pub mod queue;
+pub mod scenario;
+pub mod text;
+pub mod world;

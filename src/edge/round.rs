@@ -16,6 +16,8 @@ pub(super) struct Round {
     pub(super) guess: Option<TokenId>,
     /// Its parent's verdict is still to come: whether the guess was right is not known.
     pub(super) awaits_parent: bool,
+    /// How many guesses deep it was when it fired, or is now: 0 stands on committed text.
+    pub(super) depth: u32,
     /// Tokens drafted.
     pub(super) drafted: u32,
     /// Of these handed to the link.
@@ -47,6 +49,7 @@ impl Round {
             prefix,
             guess,
             awaits_parent: guess.is_some(),
+            depth: 0,
             drafted: 0,
             sent: 0,
             batches: 0,

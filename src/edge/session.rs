@@ -56,6 +56,8 @@ pub(super) struct Session {
     /// Hash of the committed text.
     prefix: PrefixHash,
     trigger: Trigger,
+    /// Whether speculation goes on after a round that fired ahead of its parent's verdict.
+    resumes: bool,
 }
 
 impl Session {
@@ -75,6 +77,7 @@ impl Session {
             last_resolved: None,
             prefix: PrefixHash::EMPTY,
             trigger: Trigger::new(method.trigger),
+            resumes: method.waiting.resumes(),
         }
     }
 
@@ -121,8 +124,7 @@ impl Session {
                 Some(_) => {
                     // A guess is worth its step only if a draft may follow it.
                     let room = last.end() + 1 < self.request.budget;
-                    let ahead = self.rounds.len() as u32 - 1;
-                    if ahead >= depth || !room {
+                    if last.depth >= depth || !room {
                         return None;
                     }
                     (next_id, true)
@@ -155,6 +157,7 @@ impl Session {
             let prefix = parent.prefix.extend(drafts).push(token);
             let mut opened = Round::new(round, Some(parent.id), position + 1, prefix, Some(token));
             opened.closed = ends_text;
+            opened.depth = parent.depth + 1;
             self.text.push(token);
             self.rounds.push_back(opened);
             self.round_count += 1;
@@ -230,6 +233,11 @@ impl Session {
         if kept {
             let child = self.rounds.front_mut().expect("kept");
             child.awaits_parent = false;
+            // Without resumption a round that has fired keeps the depth that it fired at.
+            for round in self.rounds.iter_mut().filter(|r| self.resumes || r.fired.is_none()) {
+                round.depth -= 1;
+            }
+            let child = self.rounds.front().expect("kept");
             outputs.push_back(Output::Event(Event::GuessResolved {
                 session,
                 round: child.id,

@@ -58,6 +58,8 @@ pub enum TriggerConfig {
         sequence_threshold: Threshold,
         /// Factor on full acceptance: 0.5 in the paper, 0.95 or 0.7 in the authors' code.
         decay: Threshold,
+        /// Upper bound of the threshold: 1 in the paper, none in the authors' code.
+        threshold_max: Option<f64>,
     },
     /// Fire when C ≤ R1 or P(D_n) ≤ R2 (PipeSD, paper §4).
     Dual {
@@ -82,8 +84,8 @@ impl Trigger {
     #[must_use]
     pub const fn new(config: TriggerConfig) -> Self {
         match config {
-            TriggerConfig::AdaptiveSequence { sequence_threshold, decay } => {
-                Self::Adaptive(AdaptiveSequence::new(sequence_threshold, decay))
+            TriggerConfig::AdaptiveSequence { sequence_threshold, decay, threshold_max } => {
+                Self::Adaptive(AdaptiveSequence::new(sequence_threshold, decay, threshold_max))
             }
             constant => Self::Constant(constant),
         }

@@ -1,4 +1,4 @@
-//! Links: seeded state machines that carry messages one way, first in, first out.
+//! Links: seeded state machines that carry messages one way, each sent in the order of offers.
 //!
 //! | model | an upload | use |
 //! |---|---|---|
@@ -10,6 +10,7 @@
 //! the last byte has arrived.
 
 pub mod affine;
+pub mod packet;
 mod rate;
 
 use pipesd_core::ids::MessageId;
@@ -18,6 +19,7 @@ use pipesd_core::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use self::affine::{Affine, AffineConfig};
+pub use self::packet::{PacketConfig, PacketLink};
 pub use self::rate::Rate;
 
 /// How a link is set up.
@@ -25,6 +27,37 @@ pub use self::rate::Rate;
 pub enum LinkConfig {
     /// The paper's model.
     Affine(AffineConfig),
+    /// Packets that may be late and may be lost.
+    Packet(PacketConfig),
+}
+
+impl LinkConfig {
+    /// The least time from offer to delivery of so many bytes: physics, for the causality check.
+    #[must_use]
+    pub fn least_time(&self, bytes: u64) -> Duration {
+        match self {
+            Self::Affine(config) => {
+                config.startup + config.rate.least_time(bytes) + config.propagation
+            }
+            Self::Packet(config) => {
+                config.startup + config.rate.least_time(bytes) + config.propagation
+            }
+        }
+    }
+
+    /// The same link with its bandwidth trace begun at a share `phase` of its period, 0 to 1, unless
+    /// the trace starts at a fixed point.
+    #[must_use]
+    pub fn at_phase(&self, phase: f64) -> Self {
+        match self {
+            Self::Affine(config) => {
+                Self::Affine(AffineConfig { rate: config.rate.at_phase(phase), ..config.clone() })
+            }
+            Self::Packet(config) => {
+                Self::Packet(PacketConfig { rate: config.rate.at_phase(phase), ..config.clone() })
+            }
+        }
+    }
 }
 
 /// What a link tells.
@@ -62,9 +95,12 @@ pub struct LinkAccount {
 
 /// A link at work.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has few links, and they stay where they are")]
 pub enum Link {
     /// The paper's model.
     Affine(Affine),
+    /// Packets that may be late and may be lost.
+    Packet(PacketLink),
 }
 
 impl Link {
@@ -77,6 +113,7 @@ impl Link {
                 drop(stream);
                 Self::Affine(Affine::new(config.clone()))
             }
+            LinkConfig::Packet(config) => Self::Packet(PacketLink::new(config.clone(), stream)),
         }
     }
 
@@ -84,6 +121,7 @@ impl Link {
     pub fn offer(&mut self, now: Instant, id: MessageId, bytes: u64) {
         match self {
             Self::Affine(link) => link.offer(now, id, bytes),
+            Self::Packet(link) => link.offer(now, id, bytes),
         }
     }
 
@@ -91,6 +129,7 @@ impl Link {
     pub fn cancel(&mut self, now: Instant, id: MessageId) {
         match self {
             Self::Affine(link) => link.cancel(now, id),
+            Self::Packet(link) => link.cancel(now, id),
         }
     }
 
@@ -99,6 +138,7 @@ impl Link {
     pub fn next_wake(&self) -> Option<Instant> {
         match self {
             Self::Affine(link) => link.next_wake(),
+            Self::Packet(link) => link.next_wake(),
         }
     }
 
@@ -106,6 +146,7 @@ impl Link {
     pub fn poll(&mut self, now: Instant) -> Option<LinkEvent> {
         match self {
             Self::Affine(link) => link.poll(now),
+            Self::Packet(link) => link.poll(now),
         }
     }
 
@@ -114,6 +155,7 @@ impl Link {
     pub const fn account(&self) -> &LinkAccount {
         match self {
             Self::Affine(link) => link.account(),
+            Self::Packet(link) => link.account(),
         }
     }
 
@@ -122,6 +164,7 @@ impl Link {
     pub fn bytes_in_flight(&self) -> u64 {
         match self {
             Self::Affine(link) => link.bytes_in_flight(),
+            Self::Packet(link) => link.bytes_in_flight(),
         }
     }
 }

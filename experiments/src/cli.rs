@@ -1,0 +1,111 @@
+//! The command line: what can be typed. What it means is decided in [`crate::input`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Simulates cloud-edge speculative decoding and reproduces the tables of PipeSD.
+#[derive(Debug, Parser)]
+#[command(name = "pipesd", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Remake tables of the paper and print them beside the published values.
+    Reproduce(Reproduce),
+    /// Simulate one configuration and print its summary; draw it with --timeline.
+    Simulate(Simulate),
+    /// Print the optimal upload plan for given costs, beside the other upload policies.
+    Plan(Plan),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reproduce {
+    /// What to remake; default: all of it.
+    #[arg(value_name = "ITEM")]
+    pub(crate) items: Vec<String>,
+    /// Print one JSON document for each item instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Runs of each cell, with seeds SEED, SEED+1, ...; default: as the item's plan says.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: Option<u32>,
+    /// Output tokens of each run; default: as the item's plan says.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) tokens: Option<u64>,
+    /// First seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Runs at a time; default: one for each core. Results do not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+    /// Where rows and summaries are written, a folder for each item.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Models and testbed: a shipped profile's name, or a TOML file.
+    #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
+    pub(crate) profile: String,
+    /// Device and links: a shipped scenario's name, or a TOML file.
+    #[arg(long, default_value = "s1-laptop", value_name = "NAME|PATH")]
+    pub(crate) scenario: String,
+    /// A shipped method's name, or a TOML file.
+    #[arg(long, default_value = "pipesd", value_name = "NAME|PATH")]
+    pub(crate) method: String,
+    /// Change one thing, e.g. `sequence_threshold=0.9`, `payload=ids`, `uplink_mbps=40`,
+    /// `draft_ms=30`; may be repeated. An unknown key lists all keys.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// First seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Runs, with seeds SEED, SEED+1, ...; intervals are over these.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: u32,
+    /// Output tokens of each run, rounded up to whole prompts.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) tokens: u64,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw the pipeline of the first seed's run as an SVG file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeline: Option<PathBuf>,
+    /// Where the timeline begins, in seconds of the first prompt's decoding.
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS", requires = "timeline")]
+    pub(crate) timeline_from: f64,
+    /// How many seconds the timeline shows.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "timeline")]
+    pub(crate) timeline_length: f64,
+    /// Write every event of the first seed's run, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Runs at a time; default: one for each core. Results do not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// α: start-up of one upload [ms].
+    #[arg(long, default_value_t = 25.0, value_name = "MS")]
+    pub(crate) startup_ms: f64,
+    /// β: upload time of one token [ms]; the default is the full payload at 20 Mbit/s.
+    #[arg(long, default_value_t = 116.1, value_name = "MS")]
+    pub(crate) per_token_ms: f64,
+    /// γ: draft time of one token [ms].
+    #[arg(long, default_value_t = 44.5, value_name = "MS")]
+    pub(crate) draft_ms: f64,
+    /// N̂: the window to plan [tokens], at most 4096.
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    pub(crate) tokens: u32,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

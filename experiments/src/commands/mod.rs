@@ -1,0 +1,18 @@
+//! One file for each command.
+
+mod plan;
+mod reproduce;
+mod simulate;
+
+use anyhow::Result;
+
+use crate::cli::{Arguments, Command};
+
+/// Does what was asked.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        Command::Reproduce(options) => reproduce::run(options),
+        Command::Simulate(options) => simulate::run(options),
+        Command::Plan(options) => plan::run(options),
+    }
+}

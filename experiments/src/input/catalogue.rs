@@ -1,0 +1,27 @@
+//! What ships with the program, compiled in: it runs from any folder.
+
+/// The shipped profiles by name.
+pub(crate) const PROFILES: &[(&str, &str)] = &[
+    ("humaneval", include_str!("../../../traces/profiles/humaneval.toml")),
+    ("gsm8k", include_str!("../../../traces/profiles/gsm8k.toml")),
+];
+
+/// The shipped scenarios by name.
+pub(crate) const SCENARIOS: &[(&str, &str)] = &[
+    ("s1-laptop", include_str!("../../../traces/scenarios/s1-laptop.toml")),
+    ("s2-phone", include_str!("../../../traces/scenarios/s2-phone.toml")),
+    ("s3-iot", include_str!("../../../traces/scenarios/s3-iot.toml")),
+    ("s4-dynamic", include_str!("../../../traces/scenarios/s4-dynamic.toml")),
+];
+
+/// Files that shipped scenarios refer to.
+pub(crate) const ATTACHMENTS: &[(&str, &str)] =
+    &[("s4-bandwidth.csv", include_str!("../../../traces/scenarios/s4-bandwidth.csv"))];
+
+/// The shipped methods, one entry each.
+pub(crate) const METHODS: &str = include_str!("../../methods.toml");
+
+/// The names of a list, for messages.
+pub(crate) fn names(list: &[(&'static str, &'static str)]) -> String {
+    list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}

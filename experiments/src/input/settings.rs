@@ -1,0 +1,282 @@
+//! One configuration: profile, scenario and method, with what `--set` changes of them.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use pipesd_core::cloud::CloudConfig;
+use pipesd_core::edge::EdgeConfig;
+use pipesd_core::method::MethodSpec;
+use pipesd_core::time::Duration;
+use pipesd_sim::distribution::Latency;
+use pipesd_sim::profile::{Sourced, Status};
+use pipesd_sim::scenario::{LinkModel, Way};
+use pipesd_sim::world::Setup;
+
+use super::files::{LoadedMethod, LoadedProfile, LoadedScenario};
+use super::{bad_input, load_method, load_profile, load_scenario};
+
+/// What was chosen, by name or path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) profile: String,
+    pub(crate) scenario: String,
+    pub(crate) method: String,
+    pub(crate) sets: Vec<String>,
+}
+
+/// A configuration with everything read and applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    pub(crate) profile: LoadedProfile,
+    pub(crate) scenario: LoadedScenario,
+    pub(crate) method: LoadedMethod,
+    edges: u32,
+    verify_batch: u32,
+}
+
+/// Keys of `--set` that are the method's.
+const METHOD_KEYS: &[&str] = &[
+    "trigger",
+    "draft_length",
+    "token_threshold",
+    "sequence_threshold",
+    "sequence_threshold_max",
+    "decay",
+    "upload",
+    "batch_size",
+    "waiting",
+    "waiting_depth",
+    "waiting_resume",
+    "waiting_upload",
+    "verification",
+    "payload",
+    "top_k",
+    "window",
+];
+
+/// Keys of `--set` that are the environment's.
+const ENVIRONMENT_KEYS: &[&str] = &[
+    "link",
+    "uplink_mbps",
+    "downlink_mbps",
+    "startup_ms",
+    "propagation_ms",
+    "abortable",
+    "jitter_ms",
+    "loss",
+    "queue_kb",
+    "draft_ms",
+    "draft_sd_ms",
+    "verify_base_ms",
+    "verify_per_token_ms",
+    "overhead_ms",
+    "vocabulary",
+    "prompt_tokens",
+    "output_tokens",
+    "edges",
+    "verify_batch",
+];
+
+/// A session without any event for this long is given up: far beyond any upload that ends.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+impl Configuration {
+    /// Reads what was chosen and applies the settings in order.
+    pub(crate) fn load(choice: &Choice) -> Result<Self> {
+        let profile = load_profile(&choice.profile)?;
+        let scenario = load_scenario(&choice.scenario)?;
+        let method = load_method(&choice.method, &profile.spec.name)?;
+        let mut configuration = Self { profile, scenario, method, edges: 1, verify_batch: 1 };
+        configuration.apply(&choice.sets)?;
+        Ok(configuration)
+    }
+
+    fn apply(&mut self, sets: &[String]) -> Result<()> {
+        let mut method_keys = Vec::new();
+        let mut keys = toml::Table::try_from(&self.method.spec).expect("a method is a table");
+        for set in sets {
+            let (key, text) =
+                set.split_once('=').ok_or_else(|| bad_input!("--set {set}: expected KEY=VALUE"))?;
+            let value = parse_value(text);
+            if METHOD_KEYS.contains(&key) {
+                keys.insert(key.to_owned(), value);
+                // Each alone, so that a message is about this flag.
+                let spec: MethodSpec =
+                    toml::Value::Table(keys.clone()).try_into().map_err(|error| {
+                        bad_input!("--set {set}: {}", toml::de::Error::message(&error))
+                    })?;
+                self.method.spec = spec;
+                method_keys.push(key);
+            } else {
+                self.set_environment(key, &value)
+                    .map_err(|problem| bad_input!("--set {set}: {problem}"))?;
+            }
+        }
+        self.method.spec.drop_inherited(&method_keys);
+        if let Err(error) = self.method.spec.resolve() {
+            let source = sets.iter().rev().find(|set| set.starts_with(&format!("{}=", error.key)));
+            let label = source.map_or_else(|| self.method.label.clone(), |s| format!("--set {s}"));
+            return Err(bad_input!("{label}: {error}").into());
+        }
+        Ok(())
+    }
+
+    fn set_environment(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
+        let number = || {
+            let number = match value {
+                toml::Value::Integer(integer) => Some(*integer as f64),
+                toml::Value::Float(float) => Some(*float),
+                _ => None,
+            };
+            number.filter(|number| !number.is_nan()).ok_or("expected a number".to_owned())
+        };
+        let count = |min: i64, max: i64| {
+            let count = value.as_integer().ok_or("expected a whole number")?;
+            if (min..=max).contains(&count) {
+                Ok(count as u32)
+            } else {
+                Err(format!("{count} is out of range: it must be {min} to {max}"))
+            }
+        };
+        let ScenarioParts { device_ms, uplink, downlink } = ScenarioParts::of(&mut self.scenario);
+        let profile = &mut self.profile.spec;
+        match key {
+            "link" => {
+                let model: LinkModel = value
+                    .clone()
+                    .try_into()
+                    .map_err(|e: toml::de::Error| e.message().to_owned())?;
+                for link in [uplink, downlink] {
+                    link.model = model;
+                    if model == LinkModel::Packet {
+                        link.abortable = None;
+                    }
+                }
+            }
+            "uplink_mbps" => {
+                uplink.rate_mbps = Some(given(number()?));
+                uplink.trace = None;
+                self.scenario.traces[0] = None;
+            }
+            "downlink_mbps" => {
+                downlink.rate_mbps = Some(given(number()?));
+                downlink.trace = None;
+                self.scenario.traces[1] = None;
+            }
+            "startup_ms" => uplink.startup_ms = given(number()?),
+            "propagation_ms" => {
+                uplink.propagation_ms = given(number()?);
+                downlink.propagation_ms = given(number()?);
+            }
+            "abortable" => {
+                let abortable = value.as_bool().ok_or("expected true or false")?;
+                uplink.abortable = Some(given(abortable));
+            }
+            "jitter_ms" => {
+                let jitter = number()?;
+                for link in [uplink, downlink] {
+                    link.jitter_ms = Some(given(jitter));
+                }
+            }
+            "loss" => {
+                let loss = number()?;
+                for link in [uplink, downlink] {
+                    link.loss = Some(given(loss));
+                }
+            }
+            "queue_kb" => uplink.queue_kb = Some(given(number()?)),
+            "draft_ms" => {
+                profile.draft.step_ms = given(number()?);
+                *device_ms = given(0.0);
+            }
+            "draft_sd_ms" => {
+                profile.draft.step_sd_ms = given(number()?);
+                profile.draft.prompt_sd_ms = given(0.0);
+            }
+            "verify_base_ms" => profile.verification.base_ms = given(number()?),
+            "verify_per_token_ms" => profile.verification.per_token_ms = given(number()?),
+            "overhead_ms" => profile.overhead_ms = given(Latency::Constant { mean: number()? }),
+            "vocabulary" => profile.vocabulary = given(count(3, 10_000_000)?),
+            "prompt_tokens" => profile.prompt_tokens = given(count(1, 1_000_000)?),
+            "output_tokens" => profile.output_tokens = given(count(1, 1_000_000)?),
+            "edges" => self.edges = count(1, 4096)?,
+            "verify_batch" => self.verify_batch = count(1, 4096)?,
+            _ => {
+                let keys = [METHOD_KEYS, ENVIRONMENT_KEYS].concat().join(", ");
+                return Err(format!("no such key; the keys are {keys}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What to simulate.
+    pub(crate) fn setup(&self, tokens: u64, record: bool) -> Result<Setup> {
+        let scenario = &self.scenario;
+        let link = |way, spec: &pipesd_sim::scenario::LinkSpec, trace: &Option<_>, name: &str| {
+            spec.resolve(way, trace.as_ref())
+                .map_err(|problem| bad_input!("{}: {name}: {problem}", scenario.label))
+        };
+        let [up_trace, down_trace] = &scenario.traces;
+        let added_ms = scenario.spec.device.added_draft_ms.value;
+        if !(0.0..=60_000.0).contains(&added_ms) {
+            return Err(bad_input!(
+                "{}: `added_draft_ms`: {added_ms} is out of range: it must be 0 to 60000",
+                scenario.label
+            )
+            .into());
+        }
+        let profile = self
+            .profile
+            .spec
+            .resolve(added_ms, self.profile.trace.clone())
+            .map_err(|problem| bad_input!("{}: {problem}", self.profile.label))?;
+        let method = self
+            .method
+            .spec
+            .resolve()
+            .map_err(|error| bad_input!("{}: {error}", self.method.label))?;
+        Ok(Setup {
+            edges: self.edges,
+            edge: EdgeConfig { method, patience: PATIENCE },
+            cloud: CloudConfig { verify_batch_max: self.verify_batch },
+            uplink: link(Way::Up, &scenario.spec.uplink, up_trace, "uplink")?,
+            downlink: link(Way::Down, &scenario.spec.downlink, down_trace, "downlink")?,
+            profile: Arc::new(profile),
+            tokens,
+            record,
+            canary: None,
+        })
+    }
+}
+
+/// The parts of a scenario that can be set, borrowed apart.
+struct ScenarioParts<'a> {
+    device_ms: &'a mut Sourced<f64>,
+    uplink: &'a mut pipesd_sim::scenario::LinkSpec,
+    downlink: &'a mut pipesd_sim::scenario::LinkSpec,
+}
+
+impl<'a> ScenarioParts<'a> {
+    const fn of(scenario: &'a mut LoadedScenario) -> Self {
+        let spec = &mut scenario.spec;
+        Self {
+            device_ms: &mut spec.device.added_draft_ms,
+            uplink: &mut spec.uplink,
+            downlink: &mut spec.downlink,
+        }
+    }
+}
+
+/// A value that the user has given.
+fn given<T>(value: T) -> Sourced<T> {
+    Sourced { value, status: Status::Assumed, source: "--set".into() }
+}
+
+/// A TOML value, or else the text itself: `dp` needs no quotes.
+fn parse_value(text: &str) -> toml::Value {
+    let document: Result<toml::Table, _> = format!("value = {text}").parse();
+    match document {
+        Ok(mut table) if table.len() == 1 => table.remove("value").expect("the only key"),
+        _ => toml::Value::String(text.to_owned()),
+    }
+}

@@ -1,0 +1,41 @@
+//! Runs many independent simulations in parallel, with progress on stderr. Parallel over runs, never
+//! inside one; results come back in the order of the tasks, whatever finished first.
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use pipesd_core::seed::Seed;
+use pipesd_sim::world::{RunResult, Setup, run};
+use rayon::prelude::*;
+
+/// One run.
+#[derive(Clone, Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) setup: &'a Setup,
+    pub(crate) seed: Seed,
+    /// The command that runs this task alone, for error messages.
+    pub(crate) command: String,
+}
+
+/// Runs the tasks on `jobs` cores (default: all).
+pub(crate) fn run_all(tasks: &[Task<'_>], jobs: Option<u32>) -> Result<Vec<RunResult>> {
+    let threads = jobs.map_or(0, |jobs| jobs as usize);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    // Drawn on a terminal only.
+    let progress = ProgressBar::new(tasks.len() as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left")
+            .expect("a valid template"),
+    );
+    let results = pool.install(|| {
+        tasks
+            .par_iter()
+            .map(|task| {
+                let result = run(task.setup, task.seed)
+                    .with_context(|| format!("this run failed: {}", task.command));
+                progress.inc(1);
+                result
+            })
+            .collect()
+    });
+    progress.finish_and_clear();
+    results
+}

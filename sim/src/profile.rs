@@ -1,0 +1,278 @@
+//! A profile: what two models and their testbed are like. Every value carries where it comes from
+//! and whether it was published, measured, fitted or assumed.
+
+use std::sync::Arc;
+
+use pipesd_core::time::{self, Duration};
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::Latency;
+use crate::normal;
+use crate::text::{Process, Trace};
+
+/// How a value came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Stated by the paper or its code.
+    Published,
+    /// Read off an instrument or a log.
+    Measured,
+    /// Computed from data by a stated procedure.
+    Fitted,
+    /// Chosen; nothing contradicts it, nothing proves it.
+    Assumed,
+}
+
+/// A value with its provenance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// How it came to be.
+    pub status: Status,
+    /// From what.
+    pub source: String,
+}
+
+/// A profile as its file says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileSpec {
+    /// Name, also that of the dataset in results.
+    pub name: String,
+    /// One sentence for people.
+    pub description: String,
+    /// Entries of the vocabulary \[tokens\].
+    pub vocabulary: Sourced<u32>,
+    /// Length of a prompt \[tokens\].
+    pub prompt_tokens: Sourced<u32>,
+    /// Budget of a request \[tokens\].
+    pub output_tokens: Sourced<u32>,
+    /// The confidence-and-acceptance process; or `trace`.
+    #[serde(default)]
+    pub text: Option<TextSpec>,
+    /// A trace file, relative to the profile's.
+    #[serde(default)]
+    pub trace: Option<String>,
+    /// The draft model.
+    pub draft: DraftSpec,
+    /// The target model.
+    pub verification: VerificationSpec,
+    /// Server time of a NAV that is not the GPU's.
+    pub overhead_ms: Sourced<Latency>,
+    /// Energy.
+    pub energy: EnergySpec,
+}
+
+/// The process of confidences and acceptances; see [`Process`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented at Process")]
+pub struct TextSpec {
+    pub prompt_share: Sourced<f64>,
+    pub slow_share: Sourced<f64>,
+    pub slow_correlation: Sourced<f64>,
+    pub acceptance_intercept: Sourced<f64>,
+    pub acceptance_slope: Sourced<f64>,
+    pub knots: Sourced<Vec<[f64; 2]>>,
+}
+
+/// Latency of the draft model on the reference device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftSpec {
+    /// Mean of a step \[ms\].
+    pub step_ms: Sourced<f64>,
+    /// Standard deviation of a step about its prompt's mean \[ms\].
+    pub step_sd_ms: Sourced<f64>,
+    /// Standard deviation of a prompt's mean \[ms\].
+    pub prompt_sd_ms: Sourced<f64>,
+    /// Prefill \[ms per prompt token\].
+    pub prefill_ms_per_token: Sourced<f64>,
+}
+
+/// GPU time of the target model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationSpec {
+    /// A pass without draft tokens \[ms\].
+    pub base_ms: Sourced<f64>,
+    /// Added by each verified token \[ms\].
+    pub per_token_ms: Sourced<f64>,
+    /// Prefill \[ms per prompt token\].
+    pub prefill_ms_per_token: Sourced<f64>,
+}
+
+/// Energy figures. What is not given is reported as not measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnergySpec {
+    /// Cloud GPU, of one NAV \[J\].
+    pub nav_base_j: Option<Sourced<f64>>,
+    /// Cloud GPU, added by each verified token \[J\].
+    pub nav_per_token_j: Option<Sourced<f64>>,
+    /// Cloud GPU when idle \[W\].
+    pub cloud_idle_w: Option<Sourced<f64>>,
+    /// Edge while drafting, above idle \[W\].
+    pub edge_active_w: Option<Sourced<f64>>,
+    /// Edge when idle \[W\].
+    pub edge_idle_w: Option<Sourced<f64>>,
+    /// Edge's radio \[J/byte\].
+    pub radio_j_per_byte: Option<Sourced<f64>>,
+}
+
+/// What the texts are made of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TextModel {
+    /// A process.
+    Process(Process),
+    /// A recording.
+    Trace(Arc<Trace>),
+}
+
+/// Latency of the draft model, with the device's share in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DraftLatency {
+    /// Mean of a step \[ms\].
+    pub step_ms: f64,
+    /// Standard deviation of a step about its prompt's mean \[ms\].
+    pub step_sd_ms: f64,
+    /// Standard deviation of a prompt's mean \[ms\].
+    pub prompt_sd_ms: f64,
+    /// Added to each step by the device \[ms\].
+    pub added_ms: f64,
+    /// Prefill \[ms per prompt token\].
+    pub prefill_ms_per_token: f64,
+}
+
+/// A step never takes less than this share of its mean: the normal distribution's left tail is an
+/// artefact of the fit.
+const STEP_FLOOR: f64 = 0.5;
+
+impl DraftLatency {
+    /// A step at quantile `u`, on a prompt whose effect is `prompt` standard deviations.
+    #[must_use]
+    pub fn step(&self, u: f64, prompt: f64) -> Duration {
+        let noise = self.step_sd_ms * normal::quantile(u) + self.prompt_sd_ms * prompt;
+        let step = (self.step_ms + noise).max(STEP_FLOOR * self.step_ms);
+        time::from_millis(step + self.added_ms)
+    }
+}
+
+/// GPU time of the target model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerificationLatency {
+    /// A pass without draft tokens \[ms\].
+    pub base_ms: f64,
+    /// Added by each verified token \[ms\].
+    pub per_token_ms: f64,
+    /// Prefill \[ms per prompt token\].
+    pub prefill_ms_per_token: f64,
+}
+
+impl VerificationLatency {
+    /// GPU time of a pass over `tokens` drafts.
+    #[must_use]
+    pub fn gpu(&self, tokens: u64) -> Duration {
+        time::from_millis(self.base_ms + self.per_token_ms * tokens as f64)
+    }
+}
+
+/// A profile ready to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Entries of the vocabulary.
+    pub vocabulary: u32,
+    /// Length of a prompt \[tokens\].
+    pub prompt_tokens: u32,
+    /// Budget of a request \[tokens\].
+    pub output_tokens: u32,
+    /// The texts.
+    pub text: TextModel,
+    /// The draft model on its device.
+    pub draft: DraftLatency,
+    /// The target model.
+    pub verification: VerificationLatency,
+    /// Server time of a NAV besides.
+    pub overhead: Latency,
+    /// Energy.
+    pub energy: EnergySpec,
+}
+
+impl ProfileSpec {
+    /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
+    /// the trace file, if the profile names one.
+    ///
+    /// # Errors
+    /// What is wrong, by key.
+    pub fn resolve(&self, added_ms: f64, trace: Option<Arc<Trace>>) -> Result<Profile, String> {
+        let text = match (&self.text, trace) {
+            (Some(text), None) => {
+                let process = Process {
+                    prompt_share: text.prompt_share.value,
+                    slow_share: text.slow_share.value,
+                    slow_correlation: text.slow_correlation.value,
+                    knots: text.knots.value.clone(),
+                    acceptance_intercept: text.acceptance_intercept.value,
+                    acceptance_slope: text.acceptance_slope.value,
+                    vocabulary: self.vocabulary.value,
+                };
+                process.validate().map_err(|problem| format!("`text`: {problem}"))?;
+                TextModel::Process(process)
+            }
+            (None, Some(trace)) => {
+                trace.validate().map_err(|problem| format!("`trace`: {problem}"))?;
+                TextModel::Trace(trace)
+            }
+            _ => return Err("a profile has either a `text` table or a `trace` file".into()),
+        };
+        self.overhead_ms.value.validate().map_err(|problem| format!("`overhead_ms`: {problem}"))?;
+        let milliseconds = [
+            ("draft.step_ms", self.draft.step_ms.value),
+            ("draft.step_sd_ms", self.draft.step_sd_ms.value),
+            ("draft.prompt_sd_ms", self.draft.prompt_sd_ms.value),
+            ("draft.prefill_ms_per_token", self.draft.prefill_ms_per_token.value),
+            ("verification.base_ms", self.verification.base_ms.value),
+            ("verification.per_token_ms", self.verification.per_token_ms.value),
+            ("verification.prefill_ms_per_token", self.verification.prefill_ms_per_token.value),
+        ];
+        for (key, value) in milliseconds {
+            if !(0.0..=1e6).contains(&value) {
+                return Err(format!("`{key}`: {value} is out of range: it must be 0 to 1000000"));
+            }
+        }
+        for (key, value) in [
+            ("prompt_tokens", self.prompt_tokens.value),
+            ("output_tokens", self.output_tokens.value),
+        ] {
+            if !(1..=1_000_000).contains(&value) {
+                return Err(format!("`{key}`: {value} is out of range: it must be 1 to 1000000"));
+            }
+        }
+        Ok(Profile {
+            name: self.name.clone(),
+            vocabulary: self.vocabulary.value,
+            prompt_tokens: self.prompt_tokens.value,
+            output_tokens: self.output_tokens.value,
+            text,
+            draft: DraftLatency {
+                step_ms: self.draft.step_ms.value,
+                step_sd_ms: self.draft.step_sd_ms.value,
+                prompt_sd_ms: self.draft.prompt_sd_ms.value,
+                added_ms,
+                prefill_ms_per_token: self.draft.prefill_ms_per_token.value,
+            },
+            verification: VerificationLatency {
+                base_ms: self.verification.base_ms.value,
+                per_token_ms: self.verification.per_token_ms.value,
+                prefill_ms_per_token: self.verification.prefill_ms_per_token.value,
+            },
+            overhead: self.overhead_ms.value.clone(),
+            energy: self.energy.clone(),
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! A scenario: the edge's device and its two links. Like a profile, every value carries its source.
+
+use pipesd_core::time::{Duration, from_millis};
+use serde::{Deserialize, Serialize};
+
+use crate::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
+use crate::profile::Sourced;
+
+/// A scenario as its file says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioSpec {
+    /// Name, also in results.
+    pub name: String,
+    /// One sentence for people.
+    pub description: String,
+    /// The edge's device.
+    pub device: DeviceSpec,
+    /// From edge to cloud.
+    pub uplink: LinkSpec,
+    /// Back.
+    pub downlink: LinkSpec,
+}
+
+/// The edge's device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSpec {
+    /// Added to each draft step of the profile's reference device \[ms\].
+    pub added_draft_ms: Sourced<f64>,
+}
+
+/// Names of the link models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkModel {
+    /// Start-up and size over rate.
+    Affine,
+    /// Packets, jitter, loss, a bounded queue.
+    Packet,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSpec {
+    /// The model.
+    pub model: LinkModel,
+    /// Rate \[Mbit/s\]; or `trace`.
+    #[serde(default)]
+    pub rate_mbps: Option<Sourced<f64>>,
+    /// A bandwidth trace file, relative to the scenario's.
+    #[serde(default)]
+    pub trace: Option<Sourced<String>>,
+    /// α: start-up of each message \[ms\].
+    pub startup_ms: Sourced<f64>,
+    /// One way \[ms\].
+    pub propagation_ms: Sourced<f64>,
+    /// Whether a message under way can be cut short (`affine`).
+    #[serde(default)]
+    pub abortable: Option<Sourced<bool>>,
+    /// Mean of each packet's additional delay \[ms\] (`packet`).
+    #[serde(default)]
+    pub jitter_ms: Option<Sourced<f64>>,
+    /// Share of packets lost, 0 to 0.5 (`packet`).
+    #[serde(default)]
+    pub loss: Option<Sourced<f64>>,
+    /// Bytes that the sender may have in the bottleneck's queue \[kB\] (`packet`).
+    #[serde(default)]
+    pub queue_kb: Option<Sourced<f64>>,
+}
+
+/// A bandwidth trace file: a header line `# rows N step_s S start random|zero`, a line of column
+/// names, and N lines `time_s,uplink_mbps,downlink_mbps` in equal steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BandwidthTrace {
+    step: Duration,
+    random_start: bool,
+    /// Uplink and downlink \[bit/s\].
+    rates: [Vec<u64>; 2],
+}
+
+/// Which way a link goes: which column of a bandwidth trace is its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Edge to cloud.
+    Up,
+    /// Cloud to edge.
+    Down,
+}
+
+/// The slowest and fastest rate that is accepted \[Mbit/s\].
+const RATE_MBPS: core::ops::RangeInclusive<f64> = 0.001..=1e6;
+
+fn bits_per_second(mbps: f64) -> Result<u64, String> {
+    if RATE_MBPS.contains(&mbps) {
+        Ok((mbps * 1e6).round() as u64)
+    } else {
+        let (min, max) = (RATE_MBPS.start(), RATE_MBPS.end());
+        Err(format!("a rate of {mbps} Mbit/s is out of range: it must be {min} to {max}"))
+    }
+}
+
+impl BandwidthTrace {
+    /// Reads the content of a trace file.
+    ///
+    /// # Errors
+    /// What is wrong, with the line number: a missing header or column, a rate out of range, uneven
+    /// steps, or fewer or more rows than the header promises (a truncated file).
+    pub fn parse(content: &str) -> Result<Self, String> {
+        let mut header = None;
+        let mut rates = [Vec::new(), Vec::new()];
+        let mut columns_seen = false;
+        for (number, line) in (1..).zip(content.lines()) {
+            let at = |problem: &str| format!("line {number}: {problem}");
+            if let Some(comment) = line.strip_prefix('#') {
+                let words: Vec<&str> = comment.split_whitespace().collect();
+                if let ["rows", rows, "step_s", step, "start", start] = words[..] {
+                    let rows: usize = rows.parse().map_err(|_| at("`rows` is not a number"))?;
+                    let step: f64 = step.parse().map_err(|_| at("`step_s` is not a number"))?;
+                    let random = match start {
+                        "random" => true,
+                        "zero" => false,
+                        _ => return Err(at("`start` is `random` or `zero`")),
+                    };
+                    if !(1e-3..=1e6).contains(&step) {
+                        return Err(at("`step_s` must be 0.001 to 1000000"));
+                    }
+                    header = Some((rows, step, random));
+                }
+            } else if !columns_seen {
+                columns_seen = true;
+                if line != "time_s,uplink_mbps,downlink_mbps" {
+                    return Err(at("expected the columns `time_s,uplink_mbps,downlink_mbps`"));
+                }
+            } else {
+                let (_, step, _) =
+                    header.ok_or_else(|| at("no `# rows N step_s S` line before"))?;
+                let numbers: Vec<f64> = line.split(',').map_while(|n| n.parse().ok()).collect();
+                let [time, up, down] = numbers[..] else {
+                    return Err(at("expected three numbers"));
+                };
+                let due = rates[0].len() as f64 * step;
+                if (time - due).abs() > 1e-6 * step {
+                    return Err(at(&format!("time is {time}, expected {due}: steps are equal")));
+                }
+                for (column, mbps) in rates.iter_mut().zip([up, down]) {
+                    column.push(bits_per_second(mbps).map_err(|problem| at(&problem))?);
+                }
+            }
+        }
+        let (rows, step, random_start) = header.ok_or("no line `# rows N step_s S start ...`")?;
+        if rates[0].len() != rows || rows == 0 {
+            let found = rates[0].len();
+            return Err(format!("{rows} rows promised, {found} found: is the file truncated?"));
+        }
+        Ok(Self { step: from_millis(step * 1e3), random_start, rates })
+    }
+
+    fn rate(&self, way: Way) -> Rate {
+        let column = match way {
+            Way::Up => 0,
+            Way::Down => 1,
+        };
+        Rate::Trace {
+            step: self.step,
+            rates: self.rates[column].clone(),
+            offset: Duration::ZERO,
+            random_offset: self.random_start,
+        }
+    }
+}
+
+/// The packet model's defaults: a LAN's jitter, no loss, and the send buffer of our live driver.
+const JITTER_MS: f64 = 0.0;
+const LOSS: f64 = 0.0;
+const QUEUE_KB: f64 = 64.0;
+
+impl LinkSpec {
+    /// The link. `trace` is the content of its trace file, if it names one.
+    ///
+    /// # Errors
+    /// What is wrong, by key.
+    pub fn resolve(&self, way: Way, trace: Option<&BandwidthTrace>) -> Result<LinkConfig, String> {
+        let rate = match (&self.rate_mbps, trace) {
+            (Some(rate), None) => Rate::Constant(
+                bits_per_second(rate.value).map_err(|problem| format!("`rate_mbps`: {problem}"))?,
+            ),
+            (None, Some(trace)) => trace.rate(way),
+            _ => return Err("a link has either a `rate_mbps` or a `trace`".into()),
+        };
+        let milliseconds = |key: &str, value: f64| {
+            if (0.0..=60_000.0).contains(&value) {
+                Ok(from_millis(value))
+            } else {
+                Err(format!("`{key}`: {value} is out of range: it must be 0 to 60000"))
+            }
+        };
+        let startup = milliseconds("startup_ms", self.startup_ms.value)?;
+        let propagation = milliseconds("propagation_ms", self.propagation_ms.value)?;
+        match self.model {
+            LinkModel::Affine => {
+                for (key, given) in [
+                    ("jitter_ms", self.jitter_ms.is_some()),
+                    ("loss", self.loss.is_some()),
+                    ("queue_kb", self.queue_kb.is_some()),
+                ] {
+                    if given {
+                        return Err(format!("`{key}`: contradicts the model: it needs `packet`"));
+                    }
+                }
+                let abortable = self.abortable.as_ref().is_some_and(|sourced| sourced.value);
+                Ok(LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable }))
+            }
+            LinkModel::Packet => {
+                if self.abortable.is_some() {
+                    return Err("`abortable`: packets not yet queued can always be dropped".into());
+                }
+                let number = |sourced: &Option<Sourced<f64>>, default| {
+                    sourced.as_ref().map_or(default, |sourced| sourced.value)
+                };
+                let jitter = milliseconds("jitter_ms", number(&self.jitter_ms, JITTER_MS))?;
+                let loss = number(&self.loss, LOSS);
+                if !(0.0..=0.5).contains(&loss) {
+                    return Err(format!("`loss`: {loss} is out of range: it must be 0 to 0.5"));
+                }
+                let queue = number(&self.queue_kb, QUEUE_KB);
+                if !(2.0..=1e6).contains(&queue) {
+                    return Err(format!(
+                        "`queue_kb`: {queue} is out of range: it must be 2 to 1000000"
+                    ));
+                }
+                let queue_bytes = (queue * 1e3) as u64;
+                Ok(LinkConfig::Packet(PacketConfig {
+                    rate,
+                    startup,
+                    propagation,
+                    jitter,
+                    loss,
+                    queue_bytes,
+                    mtu: PacketConfig::MTU,
+                    header: PacketConfig::HEADER,
+                }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str =
+        "# rows 2 step_s 20 start zero\ntime_s,uplink_mbps,downlink_mbps\n0,10,200\n20,20,150\n";
+
+    #[test]
+    fn a_bandwidth_trace_is_read_and_a_bad_one_refused_by_line() {
+        let trace = BandwidthTrace::parse(GOOD).expect("a good trace");
+        assert_eq!(trace.rates, [vec![10_000_000, 20_000_000], vec![200_000_000, 150_000_000]]);
+        let problem = |content: &str| BandwidthTrace::parse(content).expect_err("a bad trace");
+        assert!(problem(&GOOD.replace("20,20,150\n", "")).contains("truncated"));
+        assert!(problem(&GOOD.replace("20,20,150", "20,0,150")).starts_with("line 4"));
+        assert!(problem(&GOOD.replace("20,20,150", "21,20,150")).starts_with("line 4"));
+        assert!(problem(&GOOD.replace("20,20,150", "20,20")).starts_with("line 4"));
+        assert!(problem(&GOOD.replace("20,20,150", "20,nan,150")).starts_with("line 4"));
+        assert!(problem("time_s,uplink_mbps,downlink_mbps\n0,10,200\n").contains("line 2"));
+        assert!(problem("").contains("# rows"));
+    }
+}

@@ -1,0 +1,284 @@
+//! The simulated world: edges, their links, one cloud, and the event loop that drives them.
+//!
+//! It carries out what the state machines ask for and knows nothing of methods: no branch here (or
+//! anywhere in sim) looks at a trigger, an upload policy or a verification rule.
+
+mod canary;
+mod models;
+mod stage;
+
+use std::sync::Arc;
+
+use pipesd_core::account::{Counts, Violation};
+use pipesd_core::cloud::{Cloud, CloudConfig};
+use pipesd_core::contract::{Input, Output, drain};
+use pipesd_core::edge::{Edge, EdgeConfig};
+use pipesd_core::event::{Endpoint, Event, Stamped};
+use pipesd_core::ids::SessionId;
+use pipesd_core::message::Request;
+use pipesd_core::seed::Seed;
+use pipesd_core::summary::Summary;
+use pipesd_core::time::Instant;
+
+pub use self::canary::Canary;
+use self::stage::{At, Direction, Occurrence, Stage};
+use crate::energy;
+use crate::link::{LinkAccount, LinkConfig};
+use crate::profile::Profile;
+
+/// What to simulate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// Edges, all alike.
+    pub edges: u32,
+    /// Each edge.
+    pub edge: EdgeConfig,
+    /// The cloud.
+    pub cloud: CloudConfig,
+    /// From each edge to the cloud.
+    pub uplink: LinkConfig,
+    /// Back.
+    pub downlink: LinkConfig,
+    /// Models and testbed.
+    pub profile: Arc<Profile>,
+    /// Output tokens that each edge asks for, rounded up to whole requests.
+    pub tokens: u64,
+    /// Whether to keep every event, input and output.
+    pub record: bool,
+    /// A saboteur, to test the checkers.
+    pub canary: Option<Canary>,
+}
+
+/// All that went in and out of one endpoint, and what it told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recording {
+    /// Events of all endpoints in order.
+    pub events: Vec<Stamped>,
+    /// Inputs of all endpoints in order.
+    pub inputs: Vec<(Endpoint, Instant, Input)>,
+    /// Outputs of all endpoints in order.
+    pub outputs: Vec<(Endpoint, Instant, Output)>,
+}
+
+/// What a run gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunResult {
+    /// Figures over all edges.
+    pub summary: Summary,
+    /// Totals of each edge.
+    pub counts: Vec<Counts>,
+    /// Uplink and downlink of each edge.
+    pub links: Vec<[LinkAccount; 2]>,
+    /// Events that the engine processed.
+    pub occurrences: u64,
+    /// If asked for.
+    pub recording: Option<Recording>,
+}
+
+/// Why a run gives nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// An invariant does not hold, or a session went wrong.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// A recorded text was run past its end.
+    #[error(
+        "{session}: the trace has no proposal for position {position}: its rollout is too short"
+    )]
+    PastRollout {
+        /// The session.
+        session: SessionId,
+        /// Where.
+        position: u32,
+    },
+    /// The event loop did not come to an end.
+    #[error("no end after {occurrences} events; the last was {actor}'s")]
+    Endless {
+        /// Events processed.
+        occurrences: u64,
+        /// Who was busy last.
+        actor: String,
+    },
+    /// Nothing is scheduled, yet an edge waits.
+    #[error("edge {edge} waits at {at} and nothing is under way")]
+    Stuck {
+        /// Which.
+        edge: u32,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// Engine events for each output token at most; real runs take about ten, small batches over lossy
+/// links some more. Beyond it something is going round in circles.
+const OCCURRENCES_PER_TOKEN_MAX: u64 = 100_000;
+
+/// Simulates one run.
+///
+/// # Errors
+/// See [`RunError`]; every invariant is checked, whatever the build.
+pub fn run(setup: &Setup, seed: Seed) -> Result<RunResult, RunError> {
+    World::new(setup, seed).run()
+}
+
+struct World<'a> {
+    setup: &'a Setup,
+    edges: Vec<Edge>,
+    cloud: Cloud,
+    stage: Stage,
+    requests_left: Vec<u64>,
+}
+
+impl<'a> World<'a> {
+    fn new(setup: &'a Setup, seed: Seed) -> Self {
+        let requests = requests(setup);
+        let mut world = Self {
+            setup,
+            edges: (0..setup.edges).map(|_| Edge::new(setup.edge)).collect(),
+            cloud: Cloud::new(setup.cloud),
+            stage: Stage::new(setup, seed),
+            requests_left: vec![requests; setup.edges as usize],
+        };
+        for edge in 0..setup.edges {
+            world.stage.queue.push(Instant::ZERO, Occurrence::Submit(edge));
+        }
+        world
+    }
+
+    fn run(mut self) -> Result<RunResult, RunError> {
+        let limit = OCCURRENCES_PER_TOKEN_MAX
+            .saturating_mul(self.setup.tokens.max(1))
+            .saturating_mul(u64::from(self.setup.edges));
+        let mut occurrences = 0;
+        let mut now = Instant::ZERO;
+        while self.stage.edges_busy > 0 {
+            let Some((at, occurrence)) = self.stage.queue.pop() else {
+                let edge = self.edges.iter().position(|e| !e.is_idle()).unwrap_or_default() as u32;
+                self.check()?;
+                return Err(RunError::Stuck { edge, at: now });
+            };
+            now = at;
+            occurrences += 1;
+            if occurrences > limit {
+                return Err(RunError::Endless { occurrences, actor: format!("{occurrence:?}") });
+            }
+            self.step(now, occurrence);
+            if let Some(failure) = self.stage.failure.take() {
+                return Err(failure);
+            }
+        }
+        self.check()?;
+        Ok(self.result(now, occurrences))
+    }
+
+    fn step(&mut self, now: Instant, occurrence: Occurrence) {
+        match occurrence {
+            Occurrence::Submit(edge) => self.submit(now, edge),
+            Occurrence::Link(edge, direction) => self.poll_link(now, edge, direction),
+            Occurrence::Model(at) => {
+                let (work, result) = self.stage.finish_work(at);
+                self.feed(now, at, Input::Finished { work, result });
+            }
+            Occurrence::Wake(at, reason) => self.feed(now, at, Input::Wake(reason)),
+            Occurrence::Early(edge, id) => {
+                if let Some(input) = self.stage.deliver_early(now, edge, id) {
+                    self.feed(now, At::Cloud, input);
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, now: Instant, edge: u32) {
+        let left = &mut self.requests_left[edge as usize];
+        if *left == 0 {
+            self.stage.edges_busy -= 1;
+            return;
+        }
+        *left -= 1;
+        let request = self.stage.next_request(edge);
+        self.feed(now, At::Edge(edge), Input::Submit(request));
+    }
+
+    fn poll_link(&mut self, now: Instant, edge: u32, direction: Direction) {
+        if !self.stage.is_due(now, edge, direction) {
+            return;
+        }
+        while let Some((at, input)) = self.stage.poll_link(now, edge, direction) {
+            self.feed(now, at, input);
+        }
+        self.stage.schedule_link(now, edge, direction);
+    }
+
+    /// Feeds one input to a machine and carries out what it asks for.
+    fn feed(&mut self, now: Instant, at: At, input: Input) {
+        if let Some(recording) = &mut self.stage.recording {
+            recording.inputs.push((at.endpoint(), now, input.clone()));
+        }
+        let mut sink = self.stage.at(at);
+        match at {
+            At::Edge(edge) => drain(&mut self.edges[edge as usize], now, input, &mut sink),
+            At::Cloud => drain(&mut self.cloud, now, input, &mut sink),
+        }
+    }
+
+    fn check(&self) -> Result<(), RunError> {
+        for node in &self.stage.nodes {
+            node.ledger.check()?;
+            node.check_bytes()?;
+        }
+        Ok(())
+    }
+
+    fn result(self, now: Instant, occurrences: u64) -> RunResult {
+        let counts: Vec<Counts> = self.stage.nodes.iter().map(|n| *n.ledger.counts()).collect();
+        let total = counts.iter().fold(Counts::default(), |sum, one| sum + *one);
+        let usage = self.stage.usage(now);
+        let energy = energy::of(&self.setup.profile, &usage);
+        RunResult {
+            summary: Summary::new(&total, usage.uplink_bytes, &energy),
+            counts,
+            links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),
+            occurrences,
+            recording: self.stage.recording,
+        }
+    }
+}
+
+/// Requests that each edge decodes one after another.
+fn requests(setup: &Setup) -> u64 {
+    use crate::profile::TextModel;
+    match &setup.profile.text {
+        TextModel::Process(_) => setup.tokens.div_ceil(u64::from(setup.profile.output_tokens)),
+        TextModel::Trace(trace) => {
+            let mut left = setup.tokens;
+            let lengths = trace.texts.iter().cycle().map(|text| text.positions.len() as u64);
+            lengths
+                .take_while(|length| {
+                    let more = left > 0;
+                    left = left.saturating_sub(*length);
+                    more
+                })
+                .count() as u64
+        }
+    }
+}
+
+/// The session of an edge's request numbered `index`.
+fn session_id(edge: u32, index: u64) -> SessionId {
+    SessionId(u64::from(edge) << 32 | index)
+}
+
+/// Whether an event ends a session: the edge may then take its next request.
+const fn ends_session(event: &Event) -> bool {
+    matches!(event, Event::SessionEnded { .. })
+}
+
+fn request(
+    session: SessionId,
+    prompt_tokens: u32,
+    (budget, stop_ids): (u32, Vec<pipesd_core::ids::TokenId>),
+    seed: Seed,
+) -> Request {
+    let prompt = (1..=prompt_tokens).map(pipesd_core::ids::TokenId).collect();
+    Request { session, prompt, budget, stop_ids, seed: seed.0 }
+}

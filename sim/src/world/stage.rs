@@ -1,0 +1,475 @@
+//! Everything of the world but the state machines: queue, links, models, books. It is the sink of
+//! the core's drain loop.
+
+use std::sync::Arc;
+
+use pipesd_core::account::{Ledger, Violation};
+use pipesd_core::contract::{Input, Output, Reason, Sink, Work, WorkResult};
+use pipesd_core::event::{Endpoint, Event, Stamped};
+use pipesd_core::ids::{MessageId, RoundId, SessionId, WorkId};
+use pipesd_core::message::{Message, Request, Upload};
+use pipesd_core::payload::WireFormat;
+use pipesd_core::seed::Seed;
+use pipesd_core::time::{Duration, Instant, from_millis};
+
+use super::models::Texts;
+use super::{Canary, Recording, RunError, Setup, ends_session, request, session_id};
+use crate::energy::Usage;
+use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
+use crate::profile::Profile;
+use crate::queue::EventQueue;
+
+/// Where something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    Edge(u32),
+    Cloud,
+}
+
+impl At {
+    pub(super) const fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Edge(edge) => Endpoint::Edge(edge),
+            Self::Cloud => Endpoint::Cloud,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Up,
+    Down,
+}
+
+/// What the engine schedules.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Occurrence {
+    /// An edge's user comes with the next request, or has none left.
+    Submit(u32),
+    /// A link has something to tell.
+    Link(u32, Direction),
+    /// A model is done.
+    Model(At),
+    /// A timer is due.
+    Wake(At, Reason),
+    /// The early canary's delivery.
+    Early(u32, MessageId),
+}
+
+/// One edge's surroundings.
+pub(super) struct Node {
+    uplink: Wire,
+    downlink: Wire,
+    model: Option<(WorkId, WorkResult)>,
+    draft_busy: Duration,
+    pub(super) ledger: Ledger,
+    requests: u64,
+    /// Draft tokens that have reached the cloud and were not verified yet, by round.
+    arrived: Vec<(SessionId, RoundId, u32)>,
+    /// The uploads of the last rounds, kept for a canary only.
+    sent: Vec<Upload>,
+    decoding_bytes: u64,
+}
+
+/// One direction: the link and the messages that are on it.
+struct Wire {
+    link: Link,
+    config: LinkConfig,
+    scheduled: Option<Instant>,
+    carried: Vec<Carried>,
+    offered: u64,
+    received: u64,
+}
+
+struct Carried {
+    id: MessageId,
+    message: Message,
+    bytes: u64,
+    offered: Instant,
+}
+
+impl Wire {
+    fn take(&mut self, id: MessageId) -> Option<Carried> {
+        let index = self.carried.iter().position(|carried| carried.id == id)?;
+        Some(self.carried.swap_remove(index))
+    }
+}
+
+pub(super) struct Stage {
+    pub(super) queue: EventQueue<Occurrence>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) recording: Option<Recording>,
+    pub(super) failure: Option<RunError>,
+    /// Edges whose user has not gone home yet.
+    pub(super) edges_busy: u32,
+    profile: Arc<Profile>,
+    texts: Texts,
+    format: WireFormat,
+    seed: Seed,
+    canary: Option<Canary>,
+    cloud_model: Option<(WorkId, WorkResult)>,
+    navs_started: u64,
+    nav_tokens: u64,
+    nav_gpu: Duration,
+    prefill_gpu: Duration,
+}
+
+impl Stage {
+    pub(super) fn new(setup: &Setup, seed: Seed) -> Self {
+        let wire = |config: &LinkConfig, name: &str, edge: u32| {
+            let config = config.at_phase(seed.stream("bandwidth phase", 0).at(0).uniform());
+            Wire {
+                link: Link::new(&config, seed.stream(name, u64::from(edge))),
+                config,
+                scheduled: None,
+                carried: Vec::new(),
+                offered: 0,
+                received: 0,
+            }
+        };
+        let node = |edge| Node {
+            uplink: wire(&setup.uplink, "uplink", edge),
+            downlink: wire(&setup.downlink, "downlink", edge),
+            model: None,
+            draft_busy: Duration::ZERO,
+            ledger: Ledger::default(),
+            requests: 0,
+            arrived: Vec::new(),
+            sent: Vec::new(),
+            decoding_bytes: 0,
+        };
+        let vocabulary = setup.profile.vocabulary;
+        Self {
+            queue: EventQueue::default(),
+            nodes: (0..setup.edges).map(node).collect(),
+            recording: setup.record.then(Recording::default),
+            failure: None,
+            edges_busy: setup.edges,
+            profile: Arc::clone(&setup.profile),
+            texts: Texts::new(Arc::clone(&setup.profile), seed),
+            format: WireFormat { payload: setup.edge.method.payload, vocabulary },
+            seed,
+            canary: setup.canary,
+            cloud_model: None,
+            navs_started: 0,
+            nav_tokens: 0,
+            nav_gpu: Duration::ZERO,
+            prefill_gpu: Duration::ZERO,
+        }
+    }
+
+    pub(super) const fn at(&mut self, at: At) -> StageSink<'_> {
+        StageSink { stage: self, at }
+    }
+
+    fn node(&mut self, edge: u32) -> &mut Node {
+        &mut self.nodes[edge as usize]
+    }
+
+    fn wire(&mut self, edge: u32, direction: Direction) -> &mut Wire {
+        let node = self.node(edge);
+        match direction {
+            Direction::Up => &mut node.uplink,
+            Direction::Down => &mut node.downlink,
+        }
+    }
+
+    pub(super) fn next_request(&mut self, edge: u32) -> Request {
+        let node = self.node(edge);
+        let index = node.requests;
+        node.requests += 1;
+        // All edges draw from one list of prompts, each beginning at its own.
+        let number = index as usize + edge as usize;
+        let session = session_id(edge, index);
+        self.texts.begin(session, number);
+        request(session, self.texts.prompt_tokens(number), self.texts.limits(number), self.seed)
+    }
+
+    pub(super) fn finish_work(&mut self, at: At) -> (WorkId, WorkResult) {
+        let slot = match at {
+            At::Edge(edge) => &mut self.node(edge).model,
+            At::Cloud => &mut self.cloud_model,
+        };
+        slot.take().expect("a model that finishes has been started")
+    }
+
+    // Links.
+
+    /// Whether this wake-up is the one that the link waits for; others are overtaken by events.
+    pub(super) fn is_due(&mut self, now: Instant, edge: u32, direction: Direction) -> bool {
+        self.wire(edge, direction).scheduled.take_if(|at| *at == now).is_some()
+    }
+
+    pub(super) fn schedule_link(&mut self, now: Instant, edge: u32, direction: Direction) {
+        let wire = self.wire(edge, direction);
+        let next = wire.link.next_wake().map(|at| at.max(now));
+        if next != wire.scheduled {
+            wire.scheduled = next;
+            if let Some(at) = next {
+                self.queue.push(at, Occurrence::Link(edge, direction));
+            }
+        }
+    }
+
+    pub(super) fn poll_link(
+        &mut self,
+        now: Instant,
+        edge: u32,
+        direction: Direction,
+    ) -> Option<(At, Input)> {
+        loop {
+            let (sender, receiver) = match direction {
+                Direction::Up => (At::Edge(edge), At::Cloud),
+                Direction::Down => (At::Cloud, At::Edge(edge)),
+            };
+            match self.wire(edge, direction).link.poll(now)? {
+                LinkEvent::Sent(id) => return Some((sender, Input::Sent(id))),
+                LinkEvent::Delivered { id, transfer } => {
+                    // Absent only if the early canary has delivered it before.
+                    if let Some(carried) = self.wire(edge, direction).take(id) {
+                        return Some((
+                            receiver,
+                            self.arrive(now, edge, direction, carried, transfer),
+                        ));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn deliver_early(
+        &mut self,
+        now: Instant,
+        edge: u32,
+        id: MessageId,
+    ) -> Option<Input> {
+        let carried = self.wire(edge, Direction::Up).take(id)?;
+        Some(self.arrive(now, edge, Direction::Up, carried, Duration::ZERO))
+    }
+
+    /// Books an arrival and makes the receiver's input of it.
+    fn arrive(
+        &mut self,
+        now: Instant,
+        edge: u32,
+        direction: Direction,
+        carried: Carried,
+        transfer: Duration,
+    ) -> Input {
+        let Carried { id, mut message, bytes, offered } = carried;
+        let wire = self.wire(edge, direction);
+        wire.received += bytes;
+        let earliest = offered + wire.config.least_time(bytes);
+        if now < earliest {
+            let detail = format!("{id} arrives at {now}, at the earliest possible at {earliest}");
+            self.fail(Violation::Total { law: 7, detail }.into());
+        }
+        match &message {
+            Message::Upload(upload) => {
+                let (session, round) = (upload.session, upload.round);
+                let count = upload.tokens.len() as u32;
+                let arrived = &mut self.node(edge).arrived;
+                match arrived.iter_mut().find(|(s, r, _)| (*s, *r) == (session, round)) {
+                    Some((_, _, tokens)) => *tokens += count,
+                    None => arrived.push((session, round, count)),
+                }
+            }
+            Message::Close { session } => {
+                let session = *session;
+                self.node(edge).arrived.retain(|(s, _, _)| *s != session);
+                self.texts.end(session);
+            }
+            _ => {}
+        }
+        if let Some(canary) = self.canary
+            && direction == Direction::Down
+        {
+            canary.tamper(&mut message, &self.node(edge).sent);
+        }
+        Input::Received { message, transfer }
+    }
+
+    // Outputs.
+
+    fn transmit(&mut self, now: Instant, from: At, id: MessageId, message: Message) {
+        let (edge, direction) = match from {
+            At::Edge(edge) => (edge, Direction::Up),
+            At::Cloud => ((message.session().0 >> 32) as u32, Direction::Down),
+        };
+        let bytes = self.format.message_bytes(&message);
+        if direction == Direction::Up {
+            self.on_upload(now, edge, id, &message, bytes);
+        }
+        let wire = self.wire(edge, direction);
+        wire.offered += bytes;
+        wire.carried.push(Carried { id, message, bytes, offered: now });
+        wire.link.offer(now, id, bytes);
+        self.schedule_link(now, edge, direction);
+    }
+
+    fn on_upload(&mut self, now: Instant, edge: u32, id: MessageId, message: &Message, bytes: u64) {
+        if matches!(message, Message::Upload(_) | Message::Distribution { .. }) {
+            self.node(edge).decoding_bytes += bytes;
+        }
+        let (Some(canary), Message::Upload(upload)) = (self.canary, message) else { return };
+        let sent = &mut self.node(edge).sent;
+        // Enough for the pending round and the proactive ones.
+        if sent.len() == 256 {
+            sent.drain(..128);
+        }
+        sent.push(upload.clone());
+        if canary == Canary::DeliverEarly {
+            self.queue.push(now, Occurrence::Early(edge, id));
+        }
+    }
+
+    fn cancel(&mut self, now: Instant, edge: u32, id: MessageId) {
+        let wire = self.wire(edge, Direction::Up);
+        let before = wire.link.account().cancelled;
+        wire.link.cancel(now, id);
+        if wire.link.account().cancelled > before {
+            wire.take(id).expect("a message called off was on the wire");
+        }
+        self.schedule_link(now, edge, Direction::Up);
+    }
+
+    fn start(&mut self, now: Instant, at: At, id: WorkId, work: &Work) {
+        let (result, took) = match (at, work) {
+            (At::Edge(_), Work::Prefill { prompt, .. }) => {
+                let draft = &self.profile.draft;
+                let per_token = draft.prefill_ms_per_token;
+                (WorkResult::Prefilled, from_millis(per_token * prompt.len() as f64))
+            }
+            (At::Edge(edge), Work::Draft(step)) => {
+                let Some((proposal, took)) = self.texts.draft(step) else {
+                    let (session, position) = (step.session, step.position());
+                    return self.fail(RunError::PastRollout { session, position });
+                };
+                self.node(edge).draft_busy += took;
+                (WorkResult::Drafted(proposal), took)
+            }
+            (At::Cloud, Work::Prefill { prompt, .. }) => {
+                let per_token = self.profile.verification.prefill_ms_per_token;
+                let took = from_millis(per_token * prompt.len() as f64);
+                self.prefill_gpu += took;
+                (WorkResult::Prefilled, took)
+            }
+            (At::Cloud, Work::Verify(blocks)) => {
+                let (took, gpu) = self.texts.verify_time(blocks);
+                self.nav_gpu += gpu;
+                for block in blocks {
+                    self.navs_started += 1;
+                    self.nav_tokens += block.drafts.len() as u64;
+                    self.check_arrived(block.session, block.round, block.drafts.len() as u32);
+                }
+                let targets = blocks.iter().map(|block| self.texts.verify(block)).collect();
+                (WorkResult::Verified(targets), took)
+            }
+            (At::Edge(_), Work::Verify(_)) | (At::Cloud, Work::Draft(_)) => {
+                panic!("an edge drafts and a cloud verifies: {work:?}")
+            }
+        };
+        let slot = match at {
+            At::Edge(edge) => &mut self.node(edge).model,
+            At::Cloud => &mut self.cloud_model,
+        };
+        assert!(slot.replace((id, result)).is_none(), "one piece of work at a time");
+        self.queue.push(now + took, Occurrence::Model(at));
+    }
+
+    /// Causality: nothing is verified before it has arrived.
+    fn check_arrived(&mut self, session: SessionId, round: RoundId, tokens: u32) {
+        let arrived = &mut self.node((session.0 >> 32) as u32).arrived;
+        let index = arrived.iter().position(|(s, r, _)| (*s, *r) == (session, round));
+        let count = index.map_or(0, |index| arrived.swap_remove(index).2);
+        if count < tokens {
+            let detail = format!("{round}: {tokens} tokens verified, {count} have arrived");
+            self.fail(Violation::Law { law: 7, session, detail }.into());
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, at: At, event: Event) {
+        if let Some(recording) = &mut self.recording {
+            recording.events.push(Stamped { at: now, endpoint: at.endpoint(), event });
+        }
+        let At::Edge(edge) = at else { return };
+        self.node(edge).ledger.record(now, &event);
+        if let Event::Committed { session, position, token } = event
+            && let Some(truth) = self.texts.truth(session, position)
+            && truth != token
+        {
+            self.node(edge).ledger.on_wrong_text(session, position, token, truth);
+        }
+        if ends_session(&event) {
+            self.queue.push(now, Occurrence::Submit(edge));
+        }
+    }
+
+    fn fail(&mut self, failure: RunError) {
+        self.failure.get_or_insert(failure);
+    }
+
+    // Results.
+
+    pub(super) fn usage(&self, now: Instant) -> Usage {
+        Usage {
+            total: now - Instant::ZERO,
+            navs: self.navs_started,
+            nav_tokens: self.nav_tokens,
+            nav_gpu: self.nav_gpu,
+            prefill_gpu: self.prefill_gpu,
+            edges: self.nodes.len() as u32,
+            drafting: self.nodes.iter().map(|node| node.draft_busy).sum(),
+            uplink_bytes: self.nodes.iter().map(|node| node.decoding_bytes).sum(),
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn link_accounts(&self) -> [LinkAccount; 2] {
+        [*self.uplink.link.account(), *self.downlink.link.account()]
+    }
+
+    /// Bytes: what was offered is delivered, called off or in flight, by the link's book and ours.
+    pub(super) fn check_bytes(&self) -> Result<(), Violation> {
+        for (name, wire) in [("uplink", &self.uplink), ("downlink", &self.downlink)] {
+            let account = wire.link.account();
+            let on_the_way = wire.link.bytes_in_flight();
+            let carried: u64 = wire.carried.iter().map(|carried| carried.bytes).sum();
+            let by_link = account.delivered + account.cancelled + on_the_way;
+            let by_us = wire.received + account.cancelled + carried;
+            if account.offered != wire.offered || by_link != wire.offered || by_us != wire.offered {
+                let detail = format!(
+                    "{name}: {} bytes offered, {by_link} by the link's book, {by_us} by ours",
+                    wire.offered
+                );
+                return Err(Violation::Total { law: 4, detail });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The stage as one endpoint's sink.
+pub(super) struct StageSink<'a> {
+    stage: &'a mut Stage,
+    at: At,
+}
+
+impl Sink for StageSink<'_> {
+    fn accept(&mut self, now: Instant, output: Output) {
+        if let Some(recording) = &mut self.stage.recording {
+            recording.outputs.push((self.at.endpoint(), now, output.clone()));
+        }
+        match (output, self.at) {
+            (Output::Transmit { id, message }, at) => self.stage.transmit(now, at, id, message),
+            (Output::Cancel(id), At::Edge(edge)) => self.stage.cancel(now, edge, id),
+            (Output::Cancel(_), At::Cloud) => panic!("replies are not cancelled"),
+            (Output::Start { id, work }, at) => self.stage.start(now, at, id, &work),
+            (Output::Event(event), at) => self.stage.on_event(now, at, event),
+            (Output::WakeAt(when, reason), at) => {
+                self.stage.queue.push(when, Occurrence::Wake(at, reason));
+            }
+        }
+    }
+}

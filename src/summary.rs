@@ -1,0 +1,90 @@
+//! The figures of one run, the same for simulated and live ones.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Counts;
+use crate::time::as_millis;
+
+/// Energy of a run \[J\] in three scopes; None: not measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// The cloud's GPU over NAV and prefill (the paper's ECS).
+    pub cloud_active: Option<f64>,
+    /// The cloud's GPU over the whole run, idle time included.
+    pub cloud_whole: Option<f64>,
+    /// The above, the edge and its radio.
+    pub end_to_end: Option<f64>,
+}
+
+impl Energy {
+    /// Each scope multiplied by `factor`.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let scale = |joules: Option<f64>| joules.map(|joules| joules * factor);
+        Self {
+            cloud_active: scale(self.cloud_active),
+            cloud_whole: scale(self.cloud_whole),
+            end_to_end: scale(self.end_to_end),
+        }
+    }
+}
+
+/// Figures of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Decoding time per output token (accepted and extra) \[ms\]; prefill and start-up apart.
+    pub tpt_ms: f64,
+    /// Decoding time per accepted token \[ms\].
+    pub tpt_accepted_ms: f64,
+    /// Mean time from a request to its first token \[ms\].
+    pub ttft_ms: f64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// Mean tokens of a verified round.
+    pub draft_length_mean: f64,
+    /// Mean accepted tokens of a verified round.
+    pub accepted_length_mean: f64,
+    /// Accepted over drafted tokens, in verified rounds.
+    pub acceptance_rate: f64,
+    /// Answered NAVs per output token.
+    pub nav_frequency: f64,
+    /// Share of answered NAVs with a rejection.
+    pub rollback_rate: f64,
+    /// Draft tokens dropped without verification.
+    pub discarded_tokens: u64,
+    /// Draft tokens drafted ahead and kept.
+    pub reused_tokens: u64,
+    /// Bytes handed to the uplink while decoding, per output token; called-off ones count as sent.
+    pub uplink_bytes_per_token: f64,
+    /// Energy per 100 output tokens \[J\].
+    pub energy_j_per_100_tokens: Energy,
+}
+
+impl Summary {
+    /// The figures of a run that produced at least one token in at least one round.
+    ///
+    /// # Panics
+    /// If nothing was produced: a run that ends without an error has tokens.
+    #[must_use]
+    pub fn new(counts: &Counts, uplink_bytes: u64, energy: &Energy) -> Self {
+        assert!(counts.output > 0 && counts.navs_answered > 0, "a finished run has produced text");
+        let output = counts.output as f64;
+        let navs = counts.navs_answered as f64;
+        let decoding_ms = as_millis(counts.decoding);
+        Self {
+            tpt_ms: decoding_ms / output,
+            tpt_accepted_ms: decoding_ms / counts.accepted as f64,
+            ttft_ms: as_millis(counts.first_token) / counts.sessions as f64,
+            output_tokens: counts.output,
+            draft_length_mean: counts.verified as f64 / navs,
+            accepted_length_mean: counts.accepted as f64 / navs,
+            acceptance_rate: counts.accepted as f64 / counts.verified as f64,
+            nav_frequency: navs / output,
+            rollback_rate: counts.rollbacks as f64 / navs,
+            discarded_tokens: counts.discarded,
+            reused_tokens: counts.reused,
+            uplink_bytes_per_token: uplink_bytes as f64 / output,
+            energy_j_per_100_tokens: energy.scaled(100.0 / output),
+        }
+    }
+}
