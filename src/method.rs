@@ -128,6 +128,8 @@ impl Method {
 const DEPTH_MAX: u32 = 8;
 /// N̂ before the first verdict (paper §3).
 const WINDOW_DEFAULT: u32 = 20;
+/// Entries of a top-k payload: arbitrary, enough to hold nearly all of a sure draft's mass.
+const TOP_K_DEFAULT: u32 = 8;
 /// Draft lengths beyond this are surely a mistake; a request's budget bounds a round anyway.
 const DRAFT_LENGTH_MAX: u32 = WINDOW_MAX;
 
@@ -221,7 +223,7 @@ pub struct MethodSpec {
     pub verification: Verification,
     /// The payload.
     pub payload: PayloadName,
-    /// Entries kept, for `top_k`.
+    /// Entries kept, for `top_k`; default 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
     /// N̂ before the first verdict \[tokens\]; default 20.
@@ -260,7 +262,8 @@ impl MethodSpec {
         let (upload, waiting) = self.uploads()?;
         let payload = match (self.payload, self.top_k) {
             (PayloadName::TopK, k) => {
-                Payload::TopK(in_range("top_k", k, 1..=1_000_000, "payload = \"top_k\"")?)
+                let k = Some(k.unwrap_or(TOP_K_DEFAULT));
+                Payload::TopK(in_range("top_k", k, 1..=1_000_000, "")?)
             }
             (PayloadName::Full, _) => Payload::Full,
             (PayloadName::Lazy, _) => Payload::Lazy,

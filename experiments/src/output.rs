@@ -1,10 +1,11 @@
 //! What goes to stdout and to files.
 
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 /// Writes text to stdout; a closed pipe is an error that `main` forgives.
@@ -36,14 +37,34 @@ pub(crate) fn write_file(path: &Path, content: &str) -> Result<()> {
     std::fs::write(path, content).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// A table in the house style: first columns of words to the left, numbers to the right.
-pub(crate) fn table(header: &[&str], words: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if index >= words {
-            column.set_cell_alignment(CellAlignment::Right);
+/// A rule under the header and nothing else: rows of numbers need no cage.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// A table in the house style: `words` columns of words to the left, numbers to the right.
+pub(crate) struct Rows {
+    table: Table,
+}
+
+impl Rows {
+    pub(crate) fn new(header: &[&str], words: usize) -> Self {
+        let mut table = Table::new();
+        table.load_style(STYLE).set_header(header);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            if index >= words {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
         }
+        Self { table }
     }
-    table
+
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.table.add_row(row.into_iter().collect::<Vec<_>>());
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table.trim_fmt())
+    }
 }

@@ -101,10 +101,11 @@ fn print_text(options: &Plan, lines: &[Line]) -> Result<()> {
         "{} tokens, startup {} ms, {} ms per token uploaded, {} ms per token drafted\n\n",
         options.tokens, options.startup_ms, options.per_token_ms, options.draft_ms
     );
-    let mut table = output::table(&["policy", "batches", "uploads", "ends at (ms)", "vs dp"], 2);
+    let mut table =
+        output::Rows::new(&["policy", "batches", "uploads", "ends at (ms)", "vs dp"], 2);
     for line in lines {
         let ratio = if best > 0.0 { line.completion_ms() / best } else { 1.0 };
-        table.add_row([
+        table.push([
             line.policy.to_owned(),
             run_lengths(&line.batches),
             line.batches.len().to_string(),

@@ -1,6 +1,96 @@
-//! stub
-use crate::cli::Reproduce;
+//! `pipesd reproduce`: tables of the paper beside ours.
+
+mod report;
+
 use anyhow::Result;
-pub(crate) fn run(_options: &Reproduce) -> Result<()> {
+use pipesd_core::seed::Seed;
+use pipesd_core::summary::Summary;
+use pipesd_sim::world::Setup;
+
+use self::report::{Compared, Report};
+use super::simulate::{command, seed_range};
+use crate::cli::Reproduce;
+use crate::input::{Choice, Configuration, bad_input};
+use crate::output;
+use crate::plan::{Cell, Plan};
+use crate::runner::{Task, run_all};
+use crate::statistics::Statistic;
+
+pub(crate) fn run(options: &Reproduce) -> Result<()> {
+    for plan in chosen(&options.items)? {
+        let report = compare(&plan, options)?;
+        let folder = options.out.join(&plan.item);
+        output::write_file(&folder.join("rows.csv"), &report.csv())?;
+        output::write_file(&folder.join("summary.json"), &output::json(&report.json()))?;
+        if options.json {
+            output::print_json(&report.json())?;
+        } else {
+            output::print(&report.text())?;
+        }
+    }
     Ok(())
+}
+
+fn chosen(items: &[String]) -> Result<Vec<Plan>> {
+    let shipped = Plan::shipped();
+    let known: Vec<&str> = shipped.iter().map(|plan| plan.item.as_str()).collect();
+    if let Some(unknown) = items.iter().find(|item| !known.contains(&item.as_str())) {
+        let known = known.join(", ");
+        return Err(bad_input!("reproduce {unknown}: no such item; the items are {known}").into());
+    }
+    Ok(shipped.into_iter().filter(|plan| items.is_empty() || items.contains(&plan.item)).collect())
+}
+
+/// A configuration of the plan with what is needed to run it.
+struct Prepared {
+    cell: Cell,
+    choice: Choice,
+    setup: Setup,
+}
+
+fn compare(plan: &Plan, options: &Reproduce) -> Result<Report> {
+    let seeds = options.seeds.unwrap_or(plan.seeds);
+    let tokens = options.tokens.unwrap_or(plan.tokens);
+    let range = seed_range(options.seed, seeds)?;
+    let mut prepared = Vec::new();
+    for cell in plan.cells() {
+        let choice = Choice {
+            profile: cell.profile.clone(),
+            scenario: cell.scenario.clone(),
+            method: cell.method.clone(),
+            sets: plan.sets(&cell),
+        };
+        let setup = Configuration::load(&choice)?.setup(tokens, false)?;
+        prepared.push(Prepared { cell, choice, setup });
+    }
+    let tasks: Vec<Task<'_>> = prepared
+        .iter()
+        .flat_map(|Prepared { choice, setup, .. }| {
+            range.clone().map(move |seed| Task {
+                setup,
+                seed: Seed(seed),
+                command: command(choice, seed, 1, tokens),
+            })
+        })
+        .collect();
+    let results = run_all(&tasks, options.jobs)?;
+    let mut compared = Vec::new();
+    for (Prepared { cell, choice, .. }, runs) in
+        prepared.into_iter().zip(results.chunks(seeds as usize))
+    {
+        let summaries: Vec<Summary> = runs.iter().map(|run| run.summary).collect();
+        let figures = plan
+            .metrics
+            .iter()
+            .map(|metric| {
+                let values: Vec<f64> = summaries.iter().map(|s| metric.of(s)).collect();
+                let published = plan.published(&cell, *metric);
+                (*metric, Statistic::of(&values), published)
+            })
+            .collect();
+        let role = plan.role(&cell);
+        let command = command(&choice, options.seed, seeds, tokens);
+        compared.push(Compared { cell, role, figures, command });
+    }
+    Ok(Report::new(plan, options.seed, seeds, tokens, compared))
 }

@@ -122,12 +122,12 @@ fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str
     let over = |figure: fn(&Summary) -> f64| {
         Statistic::of(&summaries.iter().map(figure).collect::<Vec<_>>())
     };
-    let mut table = output::table(&["figure", "mean", "sd", "95 % interval"], 1);
+    let mut table = output::Rows::new(&["figure", "mean", "sd", "95 % interval"], 1);
     let mut row = |name: &str, digits: usize, figure: fn(&Summary) -> f64| {
         let Statistic { mean, sd, ci95: [low, high] } = over(figure);
         let number = |x: f64| format!("{x:.digits$}");
         let interval = format!("{} to {}", number(low), number(high));
-        table.add_row([name.to_owned(), number(mean), number(sd), interval]);
+        table.push([name.to_owned(), number(mean), number(sd), interval]);
     };
     row("time per token (ms)", 1, |s| s.tpt_ms);
     row("time per accepted token (ms)", 1, |s| s.tpt_accepted_ms);
@@ -158,7 +158,7 @@ fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str
             }
         };
         let [mean, sd, interval] = cells;
-        table.add_row([name.to_owned(), mean, sd, interval]);
+        table.push([name.to_owned(), mean, sd, interval]);
     }
     let head = format!(
         "{} on {} in {}, {} run(s)",

@@ -9,7 +9,6 @@ mod settings;
 
 use std::fmt;
 
-pub(crate) use self::catalogue::METHODS;
 pub(crate) use self::files::{load_method, load_profile, load_scenario};
 pub(crate) use self::settings::{Choice, Configuration};
 

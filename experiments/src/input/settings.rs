@@ -8,12 +8,13 @@ use pipesd_core::edge::EdgeConfig;
 use pipesd_core::method::MethodSpec;
 use pipesd_core::time::Duration;
 use pipesd_sim::distribution::Latency;
-use pipesd_sim::profile::{Sourced, Status};
-use pipesd_sim::scenario::{LinkModel, Way};
+use pipesd_sim::link::LinkConfig;
+use pipesd_sim::profile::{Profile, Sourced, Status};
+use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
 
 use super::files::{LoadedMethod, LoadedProfile, LoadedScenario};
-use super::{bad_input, load_method, load_profile, load_scenario};
+use super::{BadInput, bad_input, load_method, load_profile, load_scenario};
 
 /// What was chosen, by name or path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,12 +93,17 @@ impl Configuration {
     }
 
     fn apply(&mut self, sets: &[String]) -> Result<()> {
-        let mut method_keys = Vec::new();
-        let mut keys = toml::Table::try_from(&self.method.spec).expect("a method is a table");
+        let mut split = Vec::new();
         for set in sets {
             let (key, text) =
                 set.split_once('=').ok_or_else(|| bad_input!("--set {set}: expected KEY=VALUE"))?;
-            let value = parse_value(text);
+            split.push((set, key, parse_value(text)));
+        }
+        // The link's model decides which of its other keys exist: it goes first.
+        split.sort_by_key(|(_, key, _)| *key != "link");
+        let mut method_keys = Vec::new();
+        let mut keys = toml::Table::try_from(&self.method.spec).expect("a method is a table");
+        for (set, key, value) in split {
             if METHOD_KEYS.contains(&key) {
                 keys.insert(key.to_owned(), value);
                 // Each alone, so that a message is about this flag.
@@ -109,6 +115,7 @@ impl Configuration {
                 method_keys.push(key);
             } else {
                 self.set_environment(key, &value)
+                    .and_then(|()| self.environment().map(drop))
                     .map_err(|problem| bad_input!("--set {set}: {problem}"))?;
             }
         }
@@ -209,27 +216,31 @@ impl Configuration {
         Ok(())
     }
 
+    /// The profile on its device, uplink and downlink.
+    fn environment(&self) -> Result<(Profile, [LinkConfig; 2]), String> {
+        let LoadedScenario { label, spec, traces: [up, down] } = &self.scenario;
+        let link = |way, link: &LinkSpec, trace: &Option<BandwidthTrace>, name: &str| {
+            let resolved = link.resolve(way, trace.as_ref());
+            resolved.map_err(|problem| format!("{label}: {name}: {problem}"))
+        };
+        let uplink = link(Way::Up, &spec.uplink, up, "uplink")?;
+        let downlink = link(Way::Down, &spec.downlink, down, "downlink")?;
+        let added_ms = spec.device.added_draft_ms.value;
+        if !(0.0..=60_000.0).contains(&added_ms) {
+            return Err(format!(
+                "{label}: `added_draft_ms`: {added_ms} is out of range: it must be 0 to 60000"
+            ));
+        }
+        let LoadedProfile { label, spec, trace } = &self.profile;
+        let profile = spec
+            .resolve(added_ms, trace.clone())
+            .map_err(|problem| format!("{label}: {problem}"))?;
+        Ok((profile, [uplink, downlink]))
+    }
+
     /// What to simulate.
     pub(crate) fn setup(&self, tokens: u64, record: bool) -> Result<Setup> {
-        let scenario = &self.scenario;
-        let link = |way, spec: &pipesd_sim::scenario::LinkSpec, trace: &Option<_>, name: &str| {
-            spec.resolve(way, trace.as_ref())
-                .map_err(|problem| bad_input!("{}: {name}: {problem}", scenario.label))
-        };
-        let [up_trace, down_trace] = &scenario.traces;
-        let added_ms = scenario.spec.device.added_draft_ms.value;
-        if !(0.0..=60_000.0).contains(&added_ms) {
-            return Err(bad_input!(
-                "{}: `added_draft_ms`: {added_ms} is out of range: it must be 0 to 60000",
-                scenario.label
-            )
-            .into());
-        }
-        let profile = self
-            .profile
-            .spec
-            .resolve(added_ms, self.profile.trace.clone())
-            .map_err(|problem| bad_input!("{}: {problem}", self.profile.label))?;
+        let (profile, [uplink, downlink]) = self.environment().map_err(BadInput)?;
         let method = self
             .method
             .spec
@@ -239,8 +250,8 @@ impl Configuration {
             edges: self.edges,
             edge: EdgeConfig { method, patience: PATIENCE },
             cloud: CloudConfig { verify_batch_max: self.verify_batch },
-            uplink: link(Way::Up, &scenario.spec.uplink, up_trace, "uplink")?,
-            downlink: link(Way::Down, &scenario.spec.downlink, down_trace, "downlink")?,
+            uplink,
+            downlink,
             profile: Arc::new(profile),
             tokens,
             record,
@@ -252,8 +263,8 @@ impl Configuration {
 /// The parts of a scenario that can be set, borrowed apart.
 struct ScenarioParts<'a> {
     device_ms: &'a mut Sourced<f64>,
-    uplink: &'a mut pipesd_sim::scenario::LinkSpec,
-    downlink: &'a mut pipesd_sim::scenario::LinkSpec,
+    uplink: &'a mut LinkSpec,
+    downlink: &'a mut LinkSpec,
 }
 
 impl<'a> ScenarioParts<'a> {

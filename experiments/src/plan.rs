@@ -1,0 +1,257 @@
+//! A plan: one table of the paper as data. Which configurations to run, what the paper says of each,
+//! and what part each published value had in calibration.
+
+use std::collections::BTreeMap;
+
+use pipesd_core::summary::Summary;
+use serde::{Deserialize, Serialize};
+
+/// The shipped plans in the order of the paper.
+const PLANS: &[&str] =
+    &[include_str!("../plans/table1.toml"), include_str!("../plans/table7.toml")];
+
+/// A plan as its file says it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// Its name on the command line.
+    pub(crate) item: String,
+    /// Its heading.
+    pub(crate) title: String,
+    pub(crate) scenarios: Vec<String>,
+    pub(crate) profiles: Vec<String>,
+    pub(crate) methods: Vec<String>,
+    /// What is compared.
+    pub(crate) metrics: Vec<Metric>,
+    /// Runs of each configuration.
+    pub(crate) seeds: u32,
+    /// Output tokens of each run.
+    pub(crate) tokens: u64,
+    /// Published settings that differ from the presets'.
+    #[serde(default)]
+    settings: Vec<Settings>,
+    /// What part cells had in calibration.
+    #[serde(default)]
+    roles: Vec<RoleRule>,
+    /// What the paper says.
+    published: Vec<Published>,
+}
+
+/// A figure of a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Metric {
+    TptMs,
+    NavFrequency,
+    DraftLengthMean,
+    AcceptedLengthMean,
+    AcceptanceRate,
+    RollbackRate,
+}
+
+impl Metric {
+    /// Its name in JSON and CSV.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::TptMs => "tpt_ms",
+            Self::NavFrequency => "nav_frequency",
+            Self::DraftLengthMean => "draft_length_mean",
+            Self::AcceptedLengthMean => "accepted_length_mean",
+            Self::AcceptanceRate => "acceptance_rate",
+            Self::RollbackRate => "rollback_rate",
+        }
+    }
+
+    /// Its name for people.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::TptMs => "time per token (ms)",
+            Self::NavFrequency => "NAVs per output token",
+            Self::DraftLengthMean => "draft length",
+            Self::AcceptedLengthMean => "accepted length",
+            Self::AcceptanceRate => "acceptance rate",
+            Self::RollbackRate => "rollback rate",
+        }
+    }
+
+    /// Digits after the point for people.
+    pub(crate) const fn digits(self) -> usize {
+        match self {
+            Self::TptMs => 0,
+            Self::DraftLengthMean | Self::AcceptedLengthMean => 2,
+            Self::NavFrequency | Self::AcceptanceRate | Self::RollbackRate => 3,
+        }
+    }
+
+    /// Its value in a summary.
+    pub(crate) const fn of(self, summary: &Summary) -> f64 {
+        match self {
+            Self::TptMs => summary.tpt_ms,
+            Self::NavFrequency => summary.nav_frequency,
+            Self::DraftLengthMean => summary.draft_length_mean,
+            Self::AcceptedLengthMean => summary.accepted_length_mean,
+            Self::AcceptanceRate => summary.acceptance_rate,
+            Self::RollbackRate => summary.rollback_rate,
+        }
+    }
+}
+
+/// What part a published value had in calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// The value itself was fitted.
+    Calibration,
+    /// Rounds of the same runs went into the profile.
+    InSample,
+    /// Nothing of it was used.
+    Prediction,
+}
+
+impl Role {
+    /// Its name in JSON and CSV.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Calibration => "calibration",
+            Self::InSample => "in_sample",
+            Self::Prediction => "prediction",
+        }
+    }
+}
+
+/// Which cells a rule is for: those in every list that is not empty.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+struct Selector {
+    #[serde(default)]
+    profiles: Vec<String>,
+    #[serde(default)]
+    scenarios: Vec<String>,
+    #[serde(default)]
+    methods: Vec<String>,
+}
+
+impl Selector {
+    fn fits(&self, cell: &Cell) -> bool {
+        [
+            (&self.profiles, &cell.profile),
+            (&self.scenarios, &cell.scenario),
+            (&self.methods, &cell.method),
+        ]
+        .into_iter()
+        .all(|(list, name)| list.is_empty() || list.contains(name))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Settings {
+    #[serde(flatten)]
+    cells: Selector,
+    set: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct RoleRule {
+    #[serde(flatten)]
+    cells: Selector,
+    role: Role,
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Published {
+    profile: String,
+    scenario: String,
+    metric: Metric,
+    values: BTreeMap<String, f64>,
+}
+
+/// One configuration of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) scenario: String,
+    pub(crate) profile: String,
+    pub(crate) method: String,
+}
+
+impl Plan {
+    /// The shipped plans.
+    ///
+    /// # Panics
+    /// If one of them is not valid: a test reads them all.
+    pub(crate) fn shipped() -> Vec<Self> {
+        PLANS.iter().map(|text| toml::from_str(text).expect("shipped plans are valid")).collect()
+    }
+
+    /// The configurations, row by row of the paper's table.
+    pub(crate) fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for profile in &self.profiles {
+            for scenario in &self.scenarios {
+                for method in &self.methods {
+                    cells.push(Cell {
+                        scenario: scenario.clone(),
+                        profile: profile.clone(),
+                        method: method.clone(),
+                    });
+                }
+            }
+        }
+        cells
+    }
+
+    /// `--set` values of a configuration.
+    pub(crate) fn sets(&self, cell: &Cell) -> Vec<String> {
+        let rules = self.settings.iter().filter(|rule| rule.cells.fits(cell));
+        rules.flat_map(|rule| rule.set.iter().cloned()).collect()
+    }
+
+    /// The role of a configuration's published values.
+    pub(crate) fn role(&self, cell: &Cell) -> Role {
+        let rule = self.roles.iter().find(|rule| rule.cells.fits(cell));
+        rule.map_or(Role::Prediction, |rule| rule.role)
+    }
+
+    /// What the paper says, if it does.
+    pub(crate) fn published(&self, cell: &Cell, metric: Metric) -> Option<f64> {
+        self.published
+            .iter()
+            .find(|p| {
+                p.profile == cell.profile && p.scenario == cell.scenario && p.metric == metric
+            })?
+            .values
+            .get(&cell.method)
+            .copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table1() -> Plan {
+        Plan::shipped().remove(0)
+    }
+
+    #[test]
+    fn every_cell_has_its_published_value() {
+        for plan in Plan::shipped() {
+            for cell in plan.cells() {
+                for &metric in &plan.metrics {
+                    assert!(plan.published(&cell, metric).is_some(), "{}: {cell:?}", plan.item);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn table_1_has_the_roles_of_the_readme() {
+        let plan = table1();
+        let count = |role| plan.cells().iter().filter(|cell| plan.role(cell) == role).count();
+        assert_eq!(plan.cells().len(), 32);
+        assert_eq!([Role::Calibration, Role::InSample, Role::Prediction].map(count), [8, 3, 21]);
+    }
+}
