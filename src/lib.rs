@@ -6,12 +6,12 @@
 //! carries out their outputs.
 //!
 //! ```text
-//!                 Input (closed enum, serialisable)              Output (closed enum)
-//!  network   ─► Received(Message) ─┐                        ┌─► Transmit(Message)  ─► simulated link | QUIC
-//!  models    ─► Finished(Work)    ─┼─►  Edge  or  Cloud   ──┼─► Start(Work)        ─► latency model  | llama.cpp
-//!  sender    ─► Sent(MessageId)   ─┤   (&mut self, no IO)   ├─► Cancel(MessageId)  ─► drop | reset the stream
-//!  users     ─► Submit(Request)   ─┤                        ├─► Event(Event)       ─► metrics, timeline, logs
-//!  the clock ─► Wake(Reason)      ─┘                        └─► WakeAt(Instant, Reason)
+//!               Input (closed, serialisable)             Output (closed, serialisable)
+//!  network ──► Received(Message) ─┐                    ┌─► Transmit(Message) ──► link | QUIC
+//!  models ───► Finished(Work) ────┼──► Edge or Cloud ──┼─► Start(Work) ────────► latency | model
+//!  sender ───► Sent(MessageId) ───┤  (&mut self, no IO)├─► Cancel(MessageId) ──► drop | reset
+//!  users ────► Submit(Request) ───┤                    ├─► Event(Event) ───────► metrics, logs
+//!  the clock ► Wake(Reason) ──────┘                    └─► WakeAt(Instant, Reason)
 //! ```
 //!
 //! # The run loop

@@ -183,6 +183,9 @@ pub enum PayloadName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodSpec {
+    /// One sentence for people.
+    #[serde(default, skip_serializing)]
+    pub description: Option<String>,
     /// The trigger.
     pub trigger: TriggerName,
     /// Tokens in a round, for `fixed_length`.
@@ -440,6 +443,7 @@ mod tests {
 
     fn pipesd() -> MethodSpec {
         MethodSpec {
+            description: None,
             trigger: TriggerName::Dual,
             draft_length: None,
             token_threshold: Threshold::new(0.9),

@@ -6,9 +6,9 @@
 //! committed text, the rounds behind it (proactive ones) each stand on their parent's drafts and on
 //! a guess of its extra token.
 //!
-//! Rules of the paper (§3) and where they are: NAV cuts the plan and flushes ([`uplink`](self)),
-//! drafting and uploading go on while NAV is pending, a proactive round is reused only if its parent
-//! is wholly accepted and the guess was right, else all of it is dropped ([`session`]).
+//! Rules of the paper (§3) and where they are: NAV cuts the plan and flushes (`uplink.rs`), drafting
+//! and uploading go on while NAV is pending, a proactive round is reused only if its parent is
+//! wholly accepted and the guess was right, else all of it is dropped (`session.rs`).
 //!
 //! Deliberately absent: any knowledge of which method is running beyond its five axes, any model,
 //! clock or link, and any message that carries an absolute time.

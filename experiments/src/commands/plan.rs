@@ -72,7 +72,7 @@ fn print_json(options: &Plan, lines: &[Line]) -> Result<()> {
                 })
                 .collect();
             json!({
-                "policy": line.policy.replace(' ', "_").replace('-', "_").to_lowercase(),
+                "policy": line.policy.replace([' ', '-'], "_").to_lowercase(),
                 "batches": line.batches,
                 "completion_ms": line.completion_ms(),
                 "uploads": uploads,

@@ -136,9 +136,9 @@ pub(crate) fn load_method(choice: &str, profile: &str) -> Result<LoadedMethod> {
             let source = Source::read(path)?;
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
             let entry: toml::Table = source.parse()?;
-            // A file without a base is parsed once more as it stands, for an error with its line.
+            // A file that stands alone is read as it is once more, for errors with their line.
             if !entry.contains_key("base") && !entry.contains_key("for") {
-                source.parse::<WithDescription>()?;
+                source.parse::<MethodSpec>()?;
             }
             (source.label, stem.unwrap_or_default(), entry)
         }
@@ -184,7 +184,7 @@ fn flatten(
             flatten(shipped, base_entry, profile, label, bases_left - 1, &mut Vec::new())?
         }
     };
-    let special = ["base", "for", "description"];
+    let special = ["base", "for"];
     let own_for = entry.get("for").and_then(|by| by.get(profile)).and_then(toml::Value::as_table);
     for (key, value) in entry.iter().chain(own_for.into_iter().flatten()) {
         if !special.contains(&key.as_str()) {
@@ -193,13 +193,4 @@ fn flatten(
         }
     }
     Ok(keys)
-}
-
-/// A method file that stands alone.
-#[derive(serde::Deserialize)]
-struct WithDescription {
-    #[expect(dead_code, reason = "read for its errors")]
-    description: Option<String>,
-    #[serde(flatten)]
-    _keys: toml::Table,
 }

@@ -55,8 +55,8 @@ const METHOD_KEYS: &[&str] = &[
     "window",
 ];
 
-/// Keys of `--set` that are the environment's.
-const ENVIRONMENT_KEYS: &[&str] = &[
+/// Keys of `--set` that are the links'.
+const LINK_KEYS: &[&str] = &[
     "link",
     "uplink_mbps",
     "downlink_mbps",
@@ -66,6 +66,10 @@ const ENVIRONMENT_KEYS: &[&str] = &[
     "jitter_ms",
     "loss",
     "queue_kb",
+];
+
+/// Keys of `--set` that are the models' and their texts'.
+const MODEL_KEYS: &[&str] = &[
     "draft_ms",
     "draft_sd_ms",
     "verify_base_ms",
@@ -74,8 +78,6 @@ const ENVIRONMENT_KEYS: &[&str] = &[
     "vocabulary",
     "prompt_tokens",
     "output_tokens",
-    "edges",
-    "verify_batch",
 ];
 
 /// A session without any event for this long is given up: far beyond any upload that ends.
@@ -129,30 +131,27 @@ impl Configuration {
     }
 
     fn set_environment(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
-        let number = || {
-            let number = match value {
-                toml::Value::Integer(integer) => Some(*integer as f64),
-                toml::Value::Float(float) => Some(*float),
-                _ => None,
-            };
-            number.filter(|number| !number.is_nan()).ok_or("expected a number".to_owned())
-        };
-        let count = |min: i64, max: i64| {
-            let count = value.as_integer().ok_or("expected a whole number")?;
-            if (min..=max).contains(&count) {
-                Ok(count as u32)
-            } else {
-                Err(format!("{count} is out of range: it must be {min} to {max}"))
+        match key {
+            "edges" => self.edges = count(value, 1, 4096)?,
+            "verify_batch" => self.verify_batch = count(value, 1, 4096)?,
+            _ if LINK_KEYS.contains(&key) => self.set_link(key, value)?,
+            _ if MODEL_KEYS.contains(&key) => self.set_models(key, value)?,
+            _ => {
+                let others: &[&str] = &["edges", "verify_batch"];
+                let keys = [METHOD_KEYS, LINK_KEYS, MODEL_KEYS, others].concat().join(", ");
+                return Err(format!("no such key; the keys are {keys}"));
             }
-        };
-        let ScenarioParts { device_ms, uplink, downlink } = ScenarioParts::of(&mut self.scenario);
-        let profile = &mut self.profile.spec;
+        }
+        Ok(())
+    }
+
+    fn set_link(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
+        let LoadedScenario { spec, traces, .. } = &mut self.scenario;
+        let (uplink, downlink) = (&mut spec.uplink, &mut spec.downlink);
         match key {
             "link" => {
-                let model: LinkModel = value
-                    .clone()
-                    .try_into()
-                    .map_err(|e: toml::de::Error| e.message().to_owned())?;
+                let parsed: Result<LinkModel, toml::de::Error> = value.clone().try_into();
+                let model = parsed.map_err(|error| error.message().to_owned())?;
                 for link in [uplink, downlink] {
                     link.model = model;
                     if model == LinkModel::Packet {
@@ -160,58 +159,63 @@ impl Configuration {
                     }
                 }
             }
-            "uplink_mbps" => {
-                uplink.rate_mbps = Some(given(number()?));
-                uplink.trace = None;
-                self.scenario.traces[0] = None;
-            }
-            "downlink_mbps" => {
-                downlink.rate_mbps = Some(given(number()?));
-                downlink.trace = None;
-                self.scenario.traces[1] = None;
-            }
-            "startup_ms" => uplink.startup_ms = given(number()?),
-            "propagation_ms" => {
-                uplink.propagation_ms = given(number()?);
-                downlink.propagation_ms = given(number()?);
-            }
             "abortable" => {
                 let abortable = value.as_bool().ok_or("expected true or false")?;
                 uplink.abortable = Some(given(abortable));
             }
-            "jitter_ms" => {
-                let jitter = number()?;
+            "uplink_mbps" => {
+                uplink.rate_mbps = Some(given(number(value)?));
+                uplink.trace = None;
+                traces[0] = None;
+            }
+            "downlink_mbps" => {
+                downlink.rate_mbps = Some(given(number(value)?));
+                downlink.trace = None;
+                traces[1] = None;
+            }
+            "startup_ms" => uplink.startup_ms = given(number(value)?),
+            "queue_kb" => uplink.queue_kb = Some(given(number(value)?)),
+            _ => {
+                let number = given(number(value)?);
                 for link in [uplink, downlink] {
-                    link.jitter_ms = Some(given(jitter));
+                    match key {
+                        "propagation_ms" => link.propagation_ms = number.clone(),
+                        "jitter_ms" => link.jitter_ms = Some(number.clone()),
+                        "loss" => link.loss = Some(number.clone()),
+                        other => unreachable!("`{other}` is one of LINK_KEYS"),
+                    }
                 }
             }
-            "loss" => {
-                let loss = number()?;
-                for link in [uplink, downlink] {
-                    link.loss = Some(given(loss));
-                }
-            }
-            "queue_kb" => uplink.queue_kb = Some(given(number()?)),
+        }
+        Ok(())
+    }
+
+    fn set_models(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
+        let profile = &mut self.profile.spec;
+        match key {
             "draft_ms" => {
-                profile.draft.step_ms = given(number()?);
-                *device_ms = given(0.0);
+                // The whole step, device included; its noise keeps its share.
+                let draft = &mut profile.draft;
+                let step_ms = number(value)?;
+                let share = step_ms / draft.step_ms.value;
+                draft.step_sd_ms = given(draft.step_sd_ms.value * share);
+                draft.prompt_sd_ms = given(draft.prompt_sd_ms.value * share);
+                draft.step_ms = given(step_ms);
+                self.scenario.spec.device.added_draft_ms = given(0.0);
             }
             "draft_sd_ms" => {
-                profile.draft.step_sd_ms = given(number()?);
+                profile.draft.step_sd_ms = given(number(value)?);
                 profile.draft.prompt_sd_ms = given(0.0);
             }
-            "verify_base_ms" => profile.verification.base_ms = given(number()?),
-            "verify_per_token_ms" => profile.verification.per_token_ms = given(number()?),
-            "overhead_ms" => profile.overhead_ms = given(Latency::Constant { mean: number()? }),
-            "vocabulary" => profile.vocabulary = given(count(3, 10_000_000)?),
-            "prompt_tokens" => profile.prompt_tokens = given(count(1, 1_000_000)?),
-            "output_tokens" => profile.output_tokens = given(count(1, 1_000_000)?),
-            "edges" => self.edges = count(1, 4096)?,
-            "verify_batch" => self.verify_batch = count(1, 4096)?,
-            _ => {
-                let keys = [METHOD_KEYS, ENVIRONMENT_KEYS].concat().join(", ");
-                return Err(format!("no such key; the keys are {keys}"));
+            "verify_base_ms" => profile.verification.base_ms = given(number(value)?),
+            "verify_per_token_ms" => profile.verification.per_token_ms = given(number(value)?),
+            "overhead_ms" => {
+                profile.overhead_ms = given(Latency::Constant { mean: number(value)? });
             }
+            "vocabulary" => profile.vocabulary = given(count(value, 3, 10_000_000)?),
+            "prompt_tokens" => profile.prompt_tokens = given(count(value, 1, 1_000_000)?),
+            "output_tokens" => profile.output_tokens = given(count(value, 1, 1_000_000)?),
+            other => unreachable!("`{other}` is one of MODEL_KEYS"),
         }
         Ok(())
     }
@@ -260,21 +264,21 @@ impl Configuration {
     }
 }
 
-/// The parts of a scenario that can be set, borrowed apart.
-struct ScenarioParts<'a> {
-    device_ms: &'a mut Sourced<f64>,
-    uplink: &'a mut LinkSpec,
-    downlink: &'a mut LinkSpec,
+fn number(value: &toml::Value) -> Result<f64, String> {
+    let number = match value {
+        toml::Value::Integer(integer) => Some(*integer as f64),
+        toml::Value::Float(float) => Some(*float),
+        _ => None,
+    };
+    number.filter(|number| !number.is_nan()).ok_or_else(|| "expected a number".to_owned())
 }
 
-impl<'a> ScenarioParts<'a> {
-    const fn of(scenario: &'a mut LoadedScenario) -> Self {
-        let spec = &mut scenario.spec;
-        Self {
-            device_ms: &mut spec.device.added_draft_ms,
-            uplink: &mut spec.uplink,
-            downlink: &mut spec.downlink,
-        }
+fn count(value: &toml::Value, min: i64, max: i64) -> Result<u32, String> {
+    let count = value.as_integer().ok_or("expected a whole number")?;
+    if (min..=max).contains(&count) {
+        Ok(count as u32)
+    } else {
+        Err(format!("{count} is out of range: it must be {min} to {max}"))
     }
 }
 

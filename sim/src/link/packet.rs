@@ -2,9 +2,9 @@
 //!
 //! One message is served at a time, first in, first out: after its start-up it is cut into packets,
 //! which the sender hands to the bottleneck's bounded queue as room comes free. The bottleneck
-//! serialises them one after another. What the queue holds is beyond recall, so a deep queue makes a
+//! serialises them one after another. What the queue holds is beyond recall: a deep queue makes a
 //! cancelled message costlier and a retransmission later. The next message's start-up begins at
-//! `Sent`; retransmissions need no start-up and go out meanwhile.
+//! `Sent`; retransmissions need no start-up and go out meanwhile, ahead of new data.
 //!
 //! Each message has a stream of its own, as in QUIC: a message that waits for a retransmission does
 //! not hold up a later one, which may be delivered before it.
@@ -66,10 +66,10 @@ const fn default_header() -> u64 {
     48
 }
 
-/// A loss is noticed this long, and two propagations, after the packet would have arrived. That lies
+/// A loss is noticed this long, and two propagations, after the packet would have arrived. That is
 /// between the round trip in which acknowledgements of later packets show a gap, and the probe
-/// timeout that a lost last packet waits for. The margin is the timer granularity of RFC 9002 §6.1.2;
-/// there is no spurious retransmission, however late a packet.
+/// timeout that a lost last packet waits for. The margin is the timer granularity of RFC 9002
+/// §6.1.2; there is no spurious retransmission, however late a packet.
 const REORDERING_MARGIN: Duration = Duration::from_millis(1);
 
 /// A packet link at work.
@@ -117,7 +117,8 @@ impl PacketLink {
         debug_assert!(config.mtu > 0, "validated on entry");
         Self {
             config,
-            chance: Chance { stream, block: None },
+            // No packet has that key.
+            chance: Chance { stream, block: (u64::MAX, [0.0; 8]) },
             waiting: VecDeque::new(),
             serving: None,
             wire: Wire::default(),
@@ -146,7 +147,8 @@ impl PacketLink {
         self.advance(now);
         if let Some(place) = self.waiting.iter().position(|message| message.id == id) {
             let message = self.waiting.remove(place).expect("found there");
-            self.call_off(message);
+            self.account.cancelled += message.bytes;
+            self.account.messages[2] += 1;
             self.happened.push_back((now, LinkEvent::Sent(id)));
         } else if let Some(Serving { message, start, cancelled: false, .. }) = self.serving
             && message.id == id
@@ -166,14 +168,10 @@ impl PacketLink {
             self.wire = wire;
             let sent = carried.end.max(now);
             self.serving = Some(Serving { message, start, sent, cancelled: true });
-            self.call_off(message);
+            self.account.cancelled += message.bytes;
+            self.account.messages[2] += 1;
             self.advance(now);
         }
-    }
-
-    fn call_off(&mut self, message: Outgoing) {
-        self.account.cancelled += message.bytes;
-        self.account.messages[2] += 1;
     }
 
     fn is_certain(&self) -> bool {
@@ -227,12 +225,9 @@ impl PacketLink {
         loop {
             let sent = self.serving.map(|serving| (serving.sent, serving.message.index));
             let delivery = self.next_delivery();
-            let event = match (sent, delivery) {
-                (Some((sent, _)), None) => Some(sent),
-                (Some((sent, _)), Some((arrival, ..))) => Some(sent.min(arrival)),
-                (None, delivery) => delivery.map(|(arrival, ..)| arrival),
-            };
-            // A retransmission goes out no later than it must, as it may be the next to arrive.
+            let times = [sent.map(|(at, _)| at), delivery.map(|(at, ..)| at)];
+            let event = times.into_iter().flatten().min();
+            // Retransmissions go out in time: one of them may be the next to arrive.
             if let Some(resend) = self.wire.next_resend(&self.config)
                 && resend <= now
                 && event.is_none_or(|event| resend <= event)
@@ -294,7 +289,7 @@ struct Wire {
     /// Start and bytes of what is sent back to back: rounding must not add up over packets.
     run: (Instant, u64),
     /// Lost packets by the time at which the loss is noticed.
-    lost: BinaryHeap<Reverse<Lost>>,
+    lost: BinaryHeap<Reverse<Packet>>,
     flying: Vec<Flying>,
     packets_lost: u64,
     retransmitted: u64,
@@ -312,8 +307,9 @@ struct Flying {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Lost {
-    noticed: Instant,
+struct Packet {
+    /// When it leaves the queue; once it is lost, when that is noticed.
+    at: Instant,
     number: u64,
     index: u64,
     attempt: u64,
@@ -343,10 +339,9 @@ impl Wire {
         let (mut arrived, mut latest, mut end) = (0, start, start);
         let mut packets = 0;
         while packets < message.packets {
-            let left = message.bytes - packets * config.mtu;
-            let payload = left.min(config.mtu);
+            let payload = (message.bytes - packets * config.mtu).min(config.mtu);
             let room = self.room(config, payload).max(ready);
-            let resend = self.lost.peek().filter(|Reverse(lost)| lost.noticed <= room).is_some();
+            let resend = self.lost.peek().filter(|Reverse(lost)| lost.at <= room).is_some();
             let at = if resend { self.next_resend(config).expect("just seen") } else { room };
             if limit.is_some_and(|limit| at > limit) {
                 break;
@@ -357,7 +352,7 @@ impl Wire {
             }
             end = self.enter(config, at, payload);
             let number = message.number + packets;
-            let packet = Lost { noticed: end, number, index: message.index, attempt: 0, payload };
+            let packet = Packet { at: end, number, index: message.index, attempt: 0, payload };
             if let Some(arrival) = self.fate(config, chance, packet) {
                 arrived += 1;
                 latest = latest.max(arrival);
@@ -371,14 +366,14 @@ impl Wire {
     /// When the next lost packet goes into the queue again, if no new data comes before it.
     fn next_resend(&self, config: &PacketConfig) -> Option<Instant> {
         let Reverse(lost) = self.lost.peek()?;
-        Some(self.room(config, lost.payload).max(lost.noticed))
+        Some(self.room(config, lost.payload).max(lost.at))
     }
 
     fn resend(&mut self, config: &PacketConfig, chance: &mut Chance, at: Instant) {
         let Some(Reverse(lost)) = self.lost.pop() else { return };
         self.retransmitted += lost.payload;
         let end = self.enter(config, at, lost.payload);
-        let again = Lost { noticed: end, attempt: lost.attempt + 1, ..lost };
+        let again = Packet { at: end, attempt: lost.attempt + 1, ..lost };
         if let Some(arrival) = self.fate(config, chance, again) {
             self.settle(lost.index, 1, arrival);
         }
@@ -423,26 +418,25 @@ impl Wire {
         }
     }
 
-    /// When the packet that leaves at `packet.noticed` arrives; if it is lost, it is put aside.
+    /// When the packet that leaves at `packet.at` arrives; if it is lost, it is put aside.
     fn fate(
         &mut self,
         config: &PacketConfig,
         chance: &mut Chance,
-        packet: Lost,
+        packet: Packet,
     ) -> Option<Instant> {
         let (loss, delay) = chance.at(packet.number, packet.attempt);
-        let jitter = if config.jitter.is_zero() {
-            Duration::ZERO
-        } else {
-            Duration::from_nanos((-libm::log(delay) * nanos(config.jitter) as f64) as u64)
-        };
-        let arrival = packet.noticed + config.propagation + jitter;
+        let mut arrival = packet.at + config.propagation;
+        if !config.jitter.is_zero() {
+            let jitter = -libm::log(delay) * nanos(config.jitter) as f64;
+            arrival += Duration::from_nanos(jitter as u64);
+        }
         if loss >= config.loss {
             return Some(arrival);
         }
         self.packets_lost += 1;
         let noticed = arrival + config.propagation * 2 + REORDERING_MARGIN;
-        self.lost.push(Reverse(Lost { noticed, ..packet }));
+        self.lost.push(Reverse(Packet { at: noticed, ..packet }));
         None
     }
 
@@ -466,7 +460,7 @@ impl Wire {
 struct Chance {
     stream: Stream,
     /// The key asked for last and its numbers. A key serves four packets: neighbours come together.
-    block: Option<(u64, [f64; 8])>,
+    block: (u64, [f64; 8]),
 }
 
 impl Chance {
@@ -475,15 +469,10 @@ impl Chance {
         // A link carries fewer than 2^50 packets, and sends none 2^16 times.
         let key = (attempt << 48) | (number / 4);
         let place = 2 * (number % 4) as usize;
-        let block = match self.block {
-            Some((known, block)) if known == key => block,
-            _ => {
-                let mut draws = self.stream.at(key);
-                let block = std::array::from_fn(|_| draws.uniform());
-                self.block = Some((key, block));
-                block
-            }
-        };
-        (block[place], block[place + 1])
+        if self.block.0 != key {
+            let mut draws = self.stream.at(key);
+            self.block = (key, std::array::from_fn(|_| draws.uniform()));
+        }
+        (self.block.1[place], self.block.1[place + 1])
     }
 }
