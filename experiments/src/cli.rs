@@ -93,16 +93,16 @@ pub(crate) struct Simulate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// α: start-up of one upload [ms].
+    /// α: start-up of one upload (ms).
     #[arg(long, default_value_t = 25.0, value_name = "MS")]
     pub(crate) startup_ms: f64,
-    /// β: upload time of one token [ms]; the default is the full payload at 20 Mbit/s.
+    /// β: upload time of one token (ms); the default is the full payload at 20 Mbit/s.
     #[arg(long, default_value_t = 116.1, value_name = "MS")]
     pub(crate) per_token_ms: f64,
-    /// γ: draft time of one token [ms].
+    /// γ: draft time of one token (ms).
     #[arg(long, default_value_t = 44.5, value_name = "MS")]
     pub(crate) draft_ms: f64,
-    /// N̂: the window to plan [tokens], at most 4096.
+    /// N̂: the window to plan (tokens), at most 4096.
     #[arg(long, default_value_t = 6, value_name = "N")]
     pub(crate) tokens: u32,
     /// Print one JSON document instead of a table.
