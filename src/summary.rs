@@ -50,6 +50,8 @@ pub struct Summary {
     pub nav_frequency: f64,
     /// Share of answered NAVs with a rejection.
     pub rollback_rate: f64,
+    /// Steps of the draft model per output token, guesses and discarded drafts included.
+    pub draft_steps_per_token: f64,
     /// Draft tokens dropped without verification.
     pub discarded_tokens: u64,
     /// Draft tokens drafted ahead and kept.
@@ -81,6 +83,7 @@ impl Summary {
             acceptance_rate: counts.accepted as f64 / counts.verified as f64,
             nav_frequency: navs / output,
             rollback_rate: counts.rollbacks as f64 / navs,
+            draft_steps_per_token: (counts.drafted + counts.guesses) as f64 / output,
             discarded_tokens: counts.discarded,
             reused_tokens: counts.reused,
             uplink_bytes_per_token: uplink_bytes as f64 / output,

@@ -74,6 +74,9 @@ pub(crate) struct Simulate {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the same document to DIR/summary.json.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Draw the pipeline of the first seed's run as an SVG file.
     #[arg(long, value_name = "FILE")]
     pub(crate) timeline: Option<PathBuf>,

@@ -41,25 +41,39 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
         write_recording(options, &run_all(&[task], Some(1))?[0])?;
     }
     let rerun = command(&choice, options.seed, options.seeds, options.tokens);
+    let document = document(options, &configuration, &summaries, &rerun);
+    if let Some(folder) = &options.out {
+        output::write_file(&folder.join("summary.json"), &output::json(&document))?;
+    }
     if options.json {
-        let mut document = json!({
-            "command": rerun,
-            "version": env!("CARGO_PKG_VERSION"),
-            "profile": configuration.profile.spec.name,
-            "scenario": configuration.scenario.spec.name,
-            "method": configuration.method.name,
-            "set": options.sets,
-            "seed": options.seed,
-            "seeds": options.seeds,
-            "settings": configuration.method.spec,
-        });
-        let figures = figures(&summaries);
-        let document_map = document.as_object_mut().expect("an object");
-        document_map.extend(figures.as_object().expect("an object").clone());
         output::print_json(&document)
     } else {
         print_table(&configuration, &summaries, &rerun)
     }
+}
+
+/// The run as one JSON document: what was run, and the summary's fields.
+fn document(
+    options: &Simulate,
+    configuration: &Configuration,
+    summaries: &[Summary],
+    rerun: &str,
+) -> Value {
+    let mut document = json!({
+        "command": rerun,
+        "version": env!("CARGO_PKG_VERSION"),
+        "profile": configuration.profile.spec.name,
+        "scenario": configuration.scenario.spec.name,
+        "method": configuration.method.name,
+        "set": options.sets,
+        "seed": options.seed,
+        "seeds": options.seeds,
+        "settings": configuration.method.spec,
+    });
+    if let (Value::Object(document), Value::Object(figures)) = (&mut document, figures(summaries)) {
+        document.extend(figures);
+    }
+    document
 }
 
 /// Seeds SEED, SEED+1, ...
@@ -107,6 +121,7 @@ fn figures(summaries: &[Summary]) -> Value {
         "acceptance_rate": mean(|s| s.acceptance_rate),
         "nav_frequency": mean(|s| s.nav_frequency),
         "rollback_rate": mean(|s| s.rollback_rate),
+        "draft_steps_per_token": mean(|s| s.draft_steps_per_token),
         "discarded_tokens": mean(|s| s.discarded_tokens as f64),
         "reused_tokens": mean(|s| s.reused_tokens as f64),
         "uplink_bytes_per_token": mean(|s| s.uplink_bytes_per_token),
@@ -138,6 +153,7 @@ fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str
     row("acceptance rate", 3, |s| s.acceptance_rate);
     row("NAVs per output token", 3, |s| s.nav_frequency);
     row("rollback rate", 3, |s| s.rollback_rate);
+    row("draft steps per output token", 3, |s| s.draft_steps_per_token);
     row("discarded draft tokens", 0, |s| s.discarded_tokens as f64);
     row("reused draft tokens", 0, |s| s.reused_tokens as f64);
     row("uplink bytes per token", 0, |s| s.uplink_bytes_per_token);
