@@ -7,8 +7,12 @@ use pipesd_core::summary::Summary;
 use serde::{Deserialize, Serialize};
 
 /// The shipped plans in the order of the paper.
-const PLANS: &[&str] =
-    &[include_str!("../plans/table1.toml"), include_str!("../plans/table7.toml")];
+const PLANS: &[&str] = &[
+    include_str!("../plans/table1.toml"),
+    include_str!("../plans/table6.toml"),
+    include_str!("../plans/table7.toml"),
+    include_str!("../plans/fig5.toml"),
+];
 
 /// A plan as its file says it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -21,6 +25,9 @@ pub(crate) struct Plan {
     pub(crate) scenarios: Vec<String>,
     pub(crate) profiles: Vec<String>,
     pub(crate) methods: Vec<String>,
+    /// Variants of each scenario; none: the scenario as it is.
+    #[serde(default)]
+    variants: Vec<Variant>,
     /// What is compared.
     pub(crate) metrics: Vec<Metric>,
     /// Runs of each configuration.
@@ -35,6 +42,14 @@ pub(crate) struct Plan {
     roles: Vec<RoleRule>,
     /// What the paper says.
     published: Vec<Published>,
+}
+
+/// A scenario with something changed.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variant {
+    name: String,
+    set: Vec<String>,
 }
 
 /// A figure of a summary.
@@ -128,6 +143,8 @@ struct Selector {
     scenarios: Vec<String>,
     #[serde(default)]
     methods: Vec<String>,
+    #[serde(default)]
+    variants: Vec<String>,
 }
 
 impl Selector {
@@ -136,6 +153,7 @@ impl Selector {
             (&self.profiles, &cell.profile),
             (&self.scenarios, &cell.scenario),
             (&self.methods, &cell.method),
+            (&self.variants, cell.variant.as_ref().unwrap_or(&String::new())),
         ]
         .into_iter()
         .all(|(list, name)| list.is_empty() || list.contains(name))
@@ -165,6 +183,8 @@ struct RoleRule {
 struct Published {
     profile: String,
     scenario: String,
+    #[serde(default)]
+    variant: Option<String>,
     metric: Metric,
     values: BTreeMap<String, f64>,
 }
@@ -175,6 +195,7 @@ pub(crate) struct Cell {
     pub(crate) scenario: String,
     pub(crate) profile: String,
     pub(crate) method: String,
+    pub(crate) variant: Option<String>,
 }
 
 impl Plan {
@@ -188,15 +209,19 @@ impl Plan {
 
     /// The configurations, row by row of the paper's table.
     pub(crate) fn cells(&self) -> Vec<Cell> {
+        let named = self.variants.iter().map(|variant| Some(variant.name.clone()));
+        let variants: Vec<Option<String>> =
+            if self.variants.is_empty() { vec![None] } else { named.collect() };
         let mut cells = Vec::new();
         for profile in &self.profiles {
             for scenario in &self.scenarios {
-                for method in &self.methods {
-                    cells.push(Cell {
+                for variant in &variants {
+                    cells.extend(self.methods.iter().map(|method| Cell {
                         scenario: scenario.clone(),
                         profile: profile.clone(),
                         method: method.clone(),
-                    });
+                        variant: variant.clone(),
+                    }));
                 }
             }
         }
@@ -205,8 +230,10 @@ impl Plan {
 
     /// `--set` values of a configuration.
     pub(crate) fn sets(&self, cell: &Cell) -> Vec<String> {
+        let variants = self.variants.iter().filter(|v| Some(&v.name) == cell.variant.as_ref());
         let rules = self.settings.iter().filter(|rule| rule.cells.fits(cell));
-        rules.flat_map(|rule| rule.set.iter().cloned()).collect()
+        let sets = variants.map(|v| &v.set).chain(rules.map(|rule| &rule.set));
+        sets.flatten().cloned().collect()
     }
 
     /// The role of a configuration's published values.
@@ -220,7 +247,10 @@ impl Plan {
         self.published
             .iter()
             .find(|p| {
-                p.profile == cell.profile && p.scenario == cell.scenario && p.metric == metric
+                p.profile == cell.profile
+                    && p.scenario == cell.scenario
+                    && p.variant == cell.variant
+                    && p.metric == metric
             })?
             .values
             .get(&cell.method)

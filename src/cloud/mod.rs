@@ -121,7 +121,7 @@ impl Cloud {
                 nav,
             }));
         };
-        state.reports.push(UploadReport { tokens, transfer });
+        state.report(UploadReport { tokens, transfer });
         match state.on_upload(upload) {
             Arrival::Stale => {
                 let dropped = Event::StaleDropped { session, round, nav };

@@ -9,6 +9,9 @@ use crate::upload::WINDOW_MAX;
 /// be so. An edge that goes beyond has its uploads dropped.
 const ROUNDS_MAX: usize = 32;
 
+/// Measurements kept for the next verdict at most: as many as an edge's monitor remembers.
+const REPORTS_MAX: usize = 100;
+
 /// What became of an upload.
 pub(super) enum Arrival {
     /// It belongs to a round that can never be verified.
@@ -74,6 +77,14 @@ impl Session {
 
     pub(super) fn prompt(&self) -> &[TokenId] {
         &self.request.prompt
+    }
+
+    /// Keeps a measured upload for the next verdict.
+    pub(super) fn report(&mut self, report: UploadReport) {
+        if self.reports.len() == REPORTS_MAX {
+            self.reports.remove(0);
+        }
+        self.reports.push(report);
     }
 
     /// Whether a round of this parent, start and prefix stands on the committed text.
