@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 /// The shipped plans in the order of the paper.
 const PLANS: &[&str] = &[
     include_str!("../plans/table1.toml"),
+    include_str!("../plans/table4.toml"),
     include_str!("../plans/table6.toml"),
     include_str!("../plans/table7.toml"),
     include_str!("../plans/fig5.toml"),
+    include_str!("../plans/appendix-f.toml"),
 ];
 
 /// A plan as its file says it.
@@ -41,7 +43,11 @@ pub(crate) struct Plan {
     #[serde(default)]
     roles: Vec<RoleRule>,
     /// What the paper says.
+    #[serde(default)]
     published: Vec<Published>,
+    /// What the paper leaves out, if it gives no values.
+    #[serde(default)]
+    pub(crate) unpublished: Option<String>,
 }
 
 /// A scenario with something changed.
@@ -267,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn every_cell_has_its_published_value() {
-        for plan in Plan::shipped() {
+    fn every_cell_has_its_published_value_or_the_plan_says_why_not() {
+        for plan in Plan::shipped().into_iter().filter(|plan| plan.unpublished.is_none()) {
             for cell in plan.cells() {
                 for &metric in &plan.metrics {
                     assert!(plan.published(&cell, metric).is_some(), "{}: {cell:?}", plan.item);

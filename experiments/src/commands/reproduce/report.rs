@@ -36,6 +36,7 @@ pub(super) struct Report {
     seed: u64,
     seeds: u32,
     tokens: u64,
+    unpublished: Option<String>,
     cells: Vec<Compared>,
 }
 
@@ -55,6 +56,7 @@ impl Report {
             seed,
             seeds,
             tokens,
+            unpublished: plan.unpublished.clone(),
             cells,
         }
     }
@@ -122,6 +124,7 @@ impl Report {
             "seeds": self.seeds,
             "tokens": self.tokens,
             "cells": cells,
+            "unpublished": self.unpublished,
             "mean_absolute_error_pct": errors,
             "out_of_order": self.disorder(),
         })
@@ -181,11 +184,15 @@ impl Report {
     }
 
     pub(super) fn text(&self) -> String {
-        let mut text = format!(
-            "{}, ours against (the paper's)\nmean over {} runs of {} tokens; marks: c calibration, \
-             i in sample, no mark: prediction\n",
-            self.title, self.seeds, self.tokens
-        );
+        let mut text = match &self.unpublished {
+            None => format!("{}, ours against (the paper's)\n", self.title),
+            Some(why) => format!("{}, ours alone: {why}\n", self.title),
+        };
+        text.push_str(&format!("mean over {} runs of {} tokens", self.seeds, self.tokens));
+        if self.unpublished.is_none() {
+            text.push_str("; marks: c calibration, i in sample, no mark: prediction");
+        }
+        text.push('\n');
         let mut header = vec!["dataset", "scenario"];
         let varied = self.cells.iter().any(|compared| compared.cell.variant.is_some());
         if varied {
@@ -210,10 +217,21 @@ impl Report {
             }
         }
         text.push_str(&format!("{table}\n\n"));
-        let mut errors = output::Rows::new(
-            &["role", if several { "figure" } else { "dataset" }, "mean |error|", "bias", "cells"],
-            2,
-        );
+        if self.unpublished.is_none() {
+            text.push_str(&self.error_table(several));
+        }
+        for [scenario, dataset, slower, faster] in self.disorder() {
+            text.push_str(&format!(
+                "out of order: {dataset} in {scenario}: {slower} should be slower than {faster}\n"
+            ));
+        }
+        text.push('\n');
+        text
+    }
+
+    fn error_table(&self, several: bool) -> String {
+        let group = if several { "figure" } else { "dataset" };
+        let mut errors = output::Rows::new(&["role", group, "mean |error|", "bias", "cells"], 2);
         for (role, groups) in self.errors() {
             for (group, list) in groups {
                 let bias = list.iter().sum::<f64>() / list.len() as f64;
@@ -226,14 +244,7 @@ impl Report {
                 ]);
             }
         }
-        text.push_str(&format!("{errors}\n"));
-        for [scenario, dataset, slower, faster] in self.disorder() {
-            text.push_str(&format!(
-                "out of order: {dataset} in {scenario}: {slower} should be slower than {faster}\n"
-            ));
-        }
-        text.push('\n');
-        text
+        format!("{errors}\n")
     }
 }
 
