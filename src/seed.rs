@@ -15,6 +15,8 @@ pub struct Seed(pub u64);
 
 /// Words that one key owns in its stream: one ChaCha block.
 const WORDS_PER_KEY: u128 = 16;
+/// Words that the generator makes at a time: four blocks.
+const WORDS_BUFFERED: usize = 64;
 
 impl Seed {
     /// The stream called `name` (a literal of the program) and numbered `index` (an edge, a session).
@@ -42,9 +44,13 @@ impl Stream {
     /// The draws that belong to `key`: up to eight numbers, the same whenever they are asked for.
     pub fn at(&mut self, key: u64) -> Draws<'_> {
         let word = u128::from(key) * WORDS_PER_KEY;
-        // Going on where the last key ended needs no new block.
-        if self.generator.get_word_pos() != word {
-            self.generator.set_word_pos(word);
+        // A jump makes the generator fill its buffer anew; words that it has are skipped instead.
+        match word.checked_sub(self.generator.get_word_pos()) {
+            Some(gap) if gap < WORDS_BUFFERED as u128 => {
+                let mut skipped = [0; 4 * WORDS_BUFFERED];
+                self.generator.fill_bytes(&mut skipped[..4 * gap as usize]);
+            }
+            _ => self.generator.set_word_pos(word),
         }
         Draws { generator: &mut self.generator, left: 8 }
     }
