@@ -1,9 +1,11 @@
 //! `pipesd simulate`: one configuration over some seeds, its summary, and its timeline.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use pipesd_core::event::Stamped;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
+use pipesd_core::time::from_millis;
+use pipesd_plots::timeline::{NothingToShow, Timeline, Window};
 use pipesd_sim::world::RunResult;
 use serde_json::{Value, json};
 
@@ -210,13 +212,23 @@ fn write_recording(options: &Simulate, result: &RunResult) -> Result<()> {
         eprintln!("wrote {} events to {}", lines.len(), path.display());
     }
     if let Some(path) = &options.timeline {
-        let svg = timeline(options, &recording.events).context("the timeline cannot be drawn")?;
+        let svg = timeline(options, &recording.events)?;
         output::write_file(path, &svg)?;
         eprintln!("wrote {}", path.display());
     }
     Ok(())
 }
 
-fn timeline(_options: &Simulate, _events: &[Stamped]) -> Result<String> {
-    Ok(String::new())
+fn timeline(options: &Simulate, events: &[Stamped]) -> Result<String> {
+    let window = Window {
+        from: from_millis(options.timeline_from * 1e3),
+        length: from_millis(options.timeline_length * 1e3),
+    };
+    let timeline = Timeline::from_events(events, window).map_err(|nothing| match nothing {
+        NothingToShow::Empty { .. } => {
+            anyhow::Error::new(bad_input!("--timeline-from {}: {nothing}", options.timeline_from))
+        }
+        NothingToShow::NoDecoding => nothing.into(),
+    })?;
+    Ok(timeline.to_svg()?)
 }
