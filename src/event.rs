@@ -112,7 +112,7 @@ pub enum Event {
         tokens: u32,
         nav: bool,
     },
-    /// Edge: the link is free again after that upload.
+    /// Edge: the link is free again after that upload, cancelled or not.
     UploadSent { message: MessageId },
     /// Edge: an upload under way was called off.
     UploadCancelled { message: MessageId },

@@ -125,6 +125,7 @@ fn second_round(log: &mut Log) {
     let nav_requested = false;
     log.edge(603, Event::RoundDiscarded { session, round, drafted: 1, nav_requested });
     log.edge(603, Event::UploadCancelled { message: MessageId(10) });
+    log.edge(640, Event::UploadSent { message: MessageId(10) });
     for position in 3..6 {
         log.edge(603, Event::Committed { session, position, token: TokenId(position) });
     }
@@ -219,7 +220,7 @@ fn messages_and_navs_are_shown() {
             (40, 180, Some(0), "0.1", upload(1, false, false)),
             (180, 320, Some(0), "0.2", upload(1, true, false)),
             (460, 550, Some(1), "1.1", upload(4, true, false)),
-            (550, 603, Some(2), "2.1", upload(1, false, true)),
+            (550, 640, Some(2), "2.1", upload(1, false, true)),
         ]
     );
     assert_eq!(

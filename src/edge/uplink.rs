@@ -34,7 +34,7 @@ impl Uplink {
     pub(super) fn on_sent(&mut self, id: MessageId, outputs: &mut VecDeque<Output>) {
         let sent = self.in_transit.take().expect("a send was under way");
         assert_eq!(sent.id, id, "messages are sent one at a time");
-        if sent.upload.is_some() && !sent.cancelled {
+        if sent.upload.is_some() {
             outputs.push_back(Output::Event(Event::UploadSent { message: id }));
         }
     }

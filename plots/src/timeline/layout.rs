@@ -145,19 +145,22 @@ impl<'a> Layout<'a> {
                 let mark = self.mark(kind, Some(key), (stamped.at, stamped.at), label);
                 self.uploads.insert(message, mark);
             }
-            Event::UploadSent { message } => self.end_upload(message, stamped.at, false),
-            Event::UploadCancelled { message } => self.end_upload(message, stamped.at, true),
+            // Where a link cannot be aborted it stays occupied: the mark goes on until it is free.
+            Event::UploadCancelled { message } => {
+                if let Some(Mark { kind: Kind::Upload { cancelled, .. }, .. }) =
+                    self.uploads.get_mut(&message)
+                {
+                    *cancelled = true;
+                }
+            }
+            Event::UploadSent { message } => {
+                if let Some(mut mark) = self.uploads.remove(&message) {
+                    mark.end = self.run.since_origin(stamped.at);
+                    self.marks.push(mark);
+                }
+            }
             _ => {}
         }
-    }
-
-    fn end_upload(&mut self, message: MessageId, at: Instant, called_off: bool) {
-        let Some(mut mark) = self.uploads.remove(&message) else { return };
-        if let Kind::Upload { cancelled, .. } = &mut mark.kind {
-            *cancelled = called_off;
-        }
-        mark.end = self.run.since_origin(at);
-        self.marks.push(mark);
     }
 
     fn on_cloud(&mut self, stamped: &Stamped) {
