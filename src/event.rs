@@ -177,6 +177,15 @@ pub enum Event {
     PrefillFinished { session: SessionId },
 }
 
+/// A number of tokens, as people say it.
+struct Tokens(u32);
+
+impl fmt::Display for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} token{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
 /// One line without time and place, as golden logs and people read it: `#3` is an output position,
 /// `r1[2..5]` the third to fifth draft token of round 1. An edge decodes one session at a time, so
 /// only the cloud names the session of a round.
@@ -205,7 +214,7 @@ impl fmt::Display for Event {
                 write!(f, "guessed #{position} before {round}, too late")
             }
             Self::NavFired { round, cause, drafted, .. } => {
-                write!(f, "fires {round} with {drafted} tokens: {}", cause.word())
+                write!(f, "fires {round} with {}: {}", Tokens(drafted), cause.word())
             }
             Self::UploadStarted { round, message, offset, tokens, nav, .. } => {
                 let (end, nav) = (offset + tokens, with_nav(nav));
@@ -219,30 +228,31 @@ impl fmt::Display for Event {
                 write!(f, "resolves {round}: {accepted} of {drafted}{extra}{ahead}")
             }
             Self::GuessResolved { round, fate, drafted, .. } => {
-                write!(f, "guess before {round} {}, {drafted} tokens upon it", fate.word())
+                write!(f, "guess before {round} {}, {} upon it", fate.word(), Tokens(drafted))
             }
             Self::RoundDiscarded { round, drafted, nav_requested, .. } => {
                 let nav = with_nav(nav_requested);
-                write!(f, "discards {round}: {drafted} tokens{nav}")
+                write!(f, "discards {round}: {}{nav}", Tokens(drafted))
             }
             Self::Committed { position, token, .. } => write!(f, "commits #{position} {token}"),
             Self::Planned { window, startup, per_token, draft } => {
                 let [startup, per_token, draft] = [startup, per_token, draft].map(as_millis);
                 write!(
                     f,
-                    "plans {window} tokens: {startup:.3} + {per_token:.3} ms a token, \
-                     draft {draft:.3} ms"
+                    "plans {}: {startup:.3} + {per_token:.3} ms a token, \
+                     draft {draft:.3} ms",
+                    Tokens(window)
                 )
             }
             Self::SessionEnded { session, outcome, output_tokens } => {
-                write!(f, "ends {session} with {output_tokens} tokens: {}", outcome.word())
+                write!(f, "ends {session} with {}: {}", Tokens(output_tokens), outcome.word())
             }
             Self::UploadReceived { session, round, offset, tokens, nav } => {
                 let (end, nav) = (offset + tokens, with_nav(nav));
                 write!(f, "receives {session} {round}[{offset}..{end}]{nav}")
             }
             Self::VerifyStarted { session, round, tokens } => {
-                write!(f, "verifies {session} {round}: {tokens} tokens")
+                write!(f, "verifies {session} {round}: {}", Tokens(tokens))
             }
             Self::VerifyFinished { session, round, .. } => write!(f, "verified {session} {round}"),
             Self::StaleDropped { session, round, nav } => {
@@ -252,7 +262,7 @@ impl fmt::Display for Event {
                 write!(f, "answers {session} {round}: {accepted} accepted")
             }
             Self::PrefillStarted { session, tokens } => {
-                write!(f, "prefills {session}: {tokens} tokens")
+                write!(f, "prefills {session}: {}", Tokens(tokens))
             }
             Self::PrefillFinished { session } => write!(f, "prefilled {session}"),
         }
