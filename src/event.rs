@@ -6,7 +6,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{MessageId, RoundId, SessionId, TokenId};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, as_millis};
 
 /// Which endpoint tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +70,18 @@ pub enum GuessFate {
     Discarded,
 }
 
+impl GuessFate {
+    /// The word for it in tables and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Missed => "missed",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +94,19 @@ pub enum Outcome {
     TimedOut,
     /// The cloud's answer contradicts the round it is about.
     Refused,
+}
+
+impl Outcome {
+    /// The words for it in tables and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::EndOfText => "end of text",
+            Self::Budget => "budget",
+            Self::TimedOut => "timed out",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Something that happened at an endpoint. Spans come as a start and an end.
@@ -152,6 +177,98 @@ pub enum Event {
     PrefillFinished { session: SessionId },
 }
 
+/// A number of tokens, as people say it.
+struct Tokens(u32);
+
+impl fmt::Display for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} token{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// One line without time and place, as golden logs and people read it: `#3` is an output position,
+/// `r1[2..5]` the third to fifth draft token of round 1. An edge decodes one session at a time, so
+/// only the cloud names the session of a round.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let with_nav = |nav: bool| if nav { " + NAV" } else { "" };
+        match *self {
+            Self::SessionStarted { session } => write!(f, "begins {session}"),
+            Self::DecodingStarted { session } => write!(f, "begins to decode {session}"),
+            Self::DraftStarted { round, position, guess: false, .. } => {
+                write!(f, "drafts #{position} in {round}")
+            }
+            Self::DraftStarted { round, position, .. } => {
+                write!(f, "guesses #{position} before {round}")
+            }
+            Self::Drafted { round, position, token, confidence, .. } => {
+                write!(f, "drafted #{position} {token} ({confidence:.2}) in {round}")
+            }
+            Self::Guessed { round, position, token, confidence, .. } => {
+                write!(f, "guessed #{position} {token} ({confidence:.2}) before {round}")
+            }
+            Self::DraftStale { round, position, guess: false, .. } => {
+                write!(f, "drafted #{position} in {round}, too late")
+            }
+            Self::DraftStale { round, position, .. } => {
+                write!(f, "guessed #{position} before {round}, too late")
+            }
+            Self::NavFired { round, cause, drafted, .. } => {
+                write!(f, "fires {round} with {}: {}", Tokens(drafted), cause.word())
+            }
+            Self::UploadStarted { round, message, offset, tokens, nav, .. } => {
+                let (end, nav) = (offset + tokens, with_nav(nav));
+                write!(f, "uploads {round}[{offset}..{end}]{nav} as {message}")
+            }
+            Self::UploadSent { message } => write!(f, "sent {message}"),
+            Self::UploadCancelled { message } => write!(f, "calls off {message}"),
+            Self::RoundResolved { round, drafted, accepted, extra, proactive, .. } => {
+                let extra = if extra { " and the extra token" } else { "" };
+                let ahead = if proactive { ", begun ahead" } else { "" };
+                write!(f, "resolves {round}: {accepted} of {drafted}{extra}{ahead}")
+            }
+            Self::GuessResolved { round, fate, drafted, .. } => {
+                write!(f, "guess before {round} {}, {} upon it", fate.word(), Tokens(drafted))
+            }
+            Self::RoundDiscarded { round, drafted, nav_requested, .. } => {
+                let nav = with_nav(nav_requested);
+                write!(f, "discards {round}: {}{nav}", Tokens(drafted))
+            }
+            Self::Committed { position, token, .. } => write!(f, "commits #{position} {token}"),
+            Self::Planned { window, startup, per_token, draft } => {
+                let [startup, per_token, draft] = [startup, per_token, draft].map(as_millis);
+                write!(
+                    f,
+                    "plans {}: {startup:.3} + {per_token:.3} ms a token, \
+                     draft {draft:.3} ms",
+                    Tokens(window)
+                )
+            }
+            Self::SessionEnded { session, outcome, output_tokens } => {
+                write!(f, "ends {session} with {}: {}", Tokens(output_tokens), outcome.word())
+            }
+            Self::UploadReceived { session, round, offset, tokens, nav } => {
+                let (end, nav) = (offset + tokens, with_nav(nav));
+                write!(f, "receives {session} {round}[{offset}..{end}]{nav}")
+            }
+            Self::VerifyStarted { session, round, tokens } => {
+                write!(f, "verifies {session} {round}: {}", Tokens(tokens))
+            }
+            Self::VerifyFinished { session, round, .. } => write!(f, "verified {session} {round}"),
+            Self::StaleDropped { session, round, nav } => {
+                write!(f, "drops stale {session} {round}{}", with_nav(nav))
+            }
+            Self::VerdictSent { session, round, accepted } => {
+                write!(f, "answers {session} {round}: {accepted} accepted")
+            }
+            Self::PrefillStarted { session, tokens } => {
+                write!(f, "prefills {session}: {}", Tokens(tokens))
+            }
+            Self::PrefillFinished { session } => write!(f, "prefilled {session}"),
+        }
+    }
+}
+
 /// An event with its time and place.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
@@ -161,4 +278,33 @@ pub struct Stamped {
     pub endpoint: Endpoint,
     /// What.
     pub event: Event,
+}
+
+/// One line of a log, aligned by time and place.
+impl fmt::Display for Stamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, endpoint, event } = self;
+        let place = endpoint.to_string();
+        write!(f, "{:>10.3} ms  {place:<7} {event}", at.as_millis_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamped_event_reads_as_one_aligned_line() {
+        let (session, round) = (SessionId(0), RoundId(1));
+        let line = |endpoint, event| {
+            Stamped { at: Instant::from_nanos(12_000_000), endpoint, event }.to_string()
+        };
+        let (token, confidence) = (TokenId(17), 0.98);
+        let drafted = Event::Drafted { session, round, position: 3, token, confidence };
+        let edge = line(Endpoint::Edge(0), drafted);
+        assert_eq!(edge, "    12.000 ms  edge 0  drafted #3 t17 (0.98) in r1");
+        let received = Event::UploadReceived { session, round, offset: 1, tokens: 3, nav: true };
+        let cloud = line(Endpoint::Cloud, received);
+        assert_eq!(cloud, "    12.000 ms  cloud   receives s0 r1[1..4] + NAV");
+    }
 }

@@ -26,7 +26,7 @@ use self::uplink::Uplink;
 use crate::contract::{Input, Machine, Output, Proposal, Reason, Work, WorkResult};
 use crate::event::{Event, Outcome};
 use crate::ids::{SessionId, WorkId};
-use crate::message::{Message, Request};
+use crate::message::{Message, Request, Verdict};
 use crate::method::Method;
 use crate::monitor::{Estimates, Monitor};
 use crate::payload::Payload;
@@ -118,21 +118,7 @@ impl Edge {
             }
             Message::Verdict(verdict) => {
                 verdict.reports.iter().for_each(|&report| self.monitor.on_upload(report));
-                match session.on_verdict(&verdict, &mut self.outputs) {
-                    session::Resolution::Ignored => {}
-                    session::Resolution::Refused => self.end_session(now, Outcome::Refused),
-                    session::Resolution::Resolved(resolved) => {
-                        self.monitor.on_draft_length(resolved.drafted);
-                        if !resolved.successors_kept {
-                            self.drop_stale_work();
-                        }
-                        if let Some(outcome) = resolved.outcome {
-                            self.end_session(now, outcome);
-                        } else {
-                            self.replan();
-                        }
-                    }
-                }
+                self.on_verdict(now, verdict);
             }
             // An edge sends these; to receive one is a peer's mistake and changes nothing here.
             Message::Open { .. }
@@ -140,6 +126,29 @@ impl Edge {
             | Message::Upload(_)
             | Message::Distribution { .. }
             | Message::Close { .. } => {}
+        }
+    }
+
+    fn on_verdict(&mut self, now: Instant, verdict: Verdict) {
+        let mut next = Some(verdict);
+        while let (Some(verdict), Some(session)) = (next.take(), self.session.as_mut()) {
+            match session.on_verdict(&verdict, &mut self.outputs) {
+                session::Resolution::Ignored => {}
+                session::Resolution::Refused => self.end_session(now, Outcome::Refused),
+                session::Resolution::Resolved(resolved) => {
+                    next = session.take_early();
+                    self.monitor.on_draft_length(resolved.drafted);
+                    if !resolved.successors_kept {
+                        self.drop_stale_work();
+                    }
+                    if let Some(outcome) = resolved.outcome {
+                        next = None;
+                        self.end_session(now, outcome);
+                    } else {
+                        self.replan();
+                    }
+                }
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Session {
     /// Output tokens that the draft model's cache holds validly.
     evaluated: u32,
     rounds: VecDeque<Round>,
+    /// Verdicts on proactive rounds that have overtaken their parents': at most one a round.
+    early: Vec<Verdict>,
     round_count: u32,
     last_resolved: Option<RoundId>,
     /// Hash of the committed text.
@@ -73,6 +75,7 @@ impl Session {
             committed: 0,
             evaluated: 0,
             rounds: VecDeque::new(),
+            early: Vec::new(),
             round_count: 0,
             last_resolved: None,
             prefix: PrefixHash::EMPTY,
@@ -197,6 +200,7 @@ impl Session {
         let Some(front) =
             self.rounds.front().filter(|front| front.id == verdict.round && front.nav_requested)
         else {
+            self.keep_if_early(verdict);
             return Resolution::Ignored;
         };
         let Round { id, start, drafted, product, guess, .. } = *front;
@@ -256,6 +260,22 @@ impl Session {
         Resolution::Resolved(Resolved { drafted, successors_kept: kept, outcome })
     }
 
+    /// Where messages overtake each other, so may verdicts: this one's turn comes with its round's.
+    fn keep_if_early(&mut self, verdict: &Verdict) {
+        let awaited = |round: &Round| round.id == verdict.round && round.nav_requested;
+        let known = self.early.iter().any(|early| early.round == verdict.round);
+        if self.rounds.iter().any(awaited) && !known {
+            self.early.push(verdict.clone());
+        }
+    }
+
+    /// The verdict on the front round, if it came before its time.
+    pub(super) fn take_early(&mut self) -> Option<Verdict> {
+        let front = self.rounds.front()?.id;
+        let index = self.early.iter().position(|verdict| verdict.round == front)?;
+        Some(self.early.swap_remove(index))
+    }
+
     fn commit(&mut self, through: u32, outputs: &mut VecDeque<Output>) {
         let session = self.id();
         for position in self.committed..through {
@@ -270,6 +290,7 @@ impl Session {
     fn discard(&mut self, first_fate: GuessFate, outputs: &mut VecDeque<Output>) {
         let session = self.id();
         let mut fate = first_fate;
+        self.early.clear();
         for round in self.rounds.drain(..) {
             let Round { id, drafted, nav_requested, awaits_parent, .. } = round;
             if awaits_parent {

@@ -26,14 +26,13 @@ impl Canary {
     pub const ALL: [Self; 4] =
         [Self::AcceptOneTooMany, Self::KeepStaleRound, Self::DeliverEarly, Self::ExtraOffByOne];
 
-    /// Tampers with a message to the edge. `last_nav` is the edge's last upload with a NAV request
-    /// before its current proactive round, `ahead` its first upload of that round, if any.
+    /// Tampers with a message to the edge, which has lately sent the uploads `sent`.
     pub(super) fn tamper(self, message: &mut Message, sent: &[Upload]) {
         let Message::Verdict(verdict) = message else { return };
         let drafted = sent
             .iter()
-            .find(|upload| upload.session == verdict.session && upload.round == verdict.round)
-            .and_then(|upload| upload.nav);
+            .filter(|upload| upload.session == verdict.session && upload.round == verdict.round)
+            .find_map(|upload| upload.nav);
         match self {
             Self::AcceptOneTooMany => {
                 if drafted.is_some_and(|drafted| verdict.accepted < drafted) {
