@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::sweep::Shard;
+
 /// Simulates cloud-edge speculative decoding and reproduces the tables of PipeSD.
 #[derive(Debug, Parser)]
 #[command(name = "pipesd", version, max_term_width = 100)]
@@ -18,6 +20,8 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// Simulate one configuration and print its summary; draw it with --timeline.
     Simulate(Simulate),
+    /// Run every combination of a plan's axes and write one row for each run; resumable.
+    Sweep(Sweep),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
 }
@@ -89,6 +93,51 @@ pub(crate) struct Simulate {
     /// Write every event of the first seed's run, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    /// Runs at a time; default: one for each core. Results do not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+}
+
+/// Runs every combination of a plan's axes, or a random sample of them, and writes DIR/rows.csv: one
+/// row for each run, in the plan's order, as they come. The same command after an interruption goes
+/// on where it stopped.
+///
+/// A plan is a TOML file: `seeds`, `seed`, `tokens`, and under `[axes]` any of `profile`, `scenario`,
+/// `method`, `tokens` and the keys of --set, each with a value, a list, or a range: `10..80 step 10`,
+/// `5ms..50ms step 5ms`, `1..1000 points 7 log`. Axes under `[[zip]]` move together.
+/// `design = "random"` with `samples = N` draws values, also from `A..B` and `A..B log`.
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    /// The plan.
+    #[arg(value_name = "PLAN.toml")]
+    pub(crate) plan: PathBuf,
+    /// Where rows.csv is written; default: results/PLAN, and results/PLAN-I-of-N for a shard.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Run only every N-th run, beginning with the I-th.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Run nothing: put together the finished folders of all shards, to the same bytes.
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "check"])]
+    pub(crate) merge: Vec<PathBuf>,
+    /// Run nothing: read the plan, check every combination, and count the runs.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// First seed; default: as the plan says. It keys a random design too.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Runs of each configuration; default: as the plan says.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: Option<u32>,
+    /// Output tokens of each run; default: as the plan says.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) tokens: Option<u64>,
+    /// Print a table of all configurations at the end, means and intervals over seeds.
+    #[arg(long)]
+    pub(crate) summary: bool,
+    /// Print that as one JSON document, with all figures.
+    #[arg(long, conflicts_with = "summary")]
+    pub(crate) json: bool,
     /// Runs at a time; default: one for each core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,

@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod runner;
 mod statistics;
+mod sweep;
 
 use std::process::ExitCode;
 

@@ -20,11 +20,7 @@ pub(crate) struct Task<'a> {
 pub(crate) fn run_all(tasks: &[Task<'_>], jobs: Option<u32>) -> Result<Vec<RunResult>> {
     let threads = jobs.map_or(0, |jobs| jobs as usize);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    // Drawn on a terminal only.
-    let progress = ProgressBar::new(tasks.len() as u64).with_style(
-        ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left")
-            .expect("a valid template"),
-    );
+    let progress = progress_bar(tasks.len() as u64);
     let results = pool.install(|| {
         tasks
             .par_iter()
@@ -38,4 +34,12 @@ pub(crate) fn run_all(tasks: &[Task<'_>], jobs: Option<u32>) -> Result<Vec<RunRe
     });
     progress.finish_and_clear();
     results
+}
+
+/// A bar with the time left on stderr; drawn on a terminal only.
+pub(crate) fn progress_bar(runs: u64) -> ProgressBar {
+    ProgressBar::new(runs).with_style(
+        ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left")
+            .expect("a valid template"),
+    )
 }

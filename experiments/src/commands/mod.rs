@@ -2,7 +2,8 @@
 
 mod plan;
 mod reproduce;
-mod simulate;
+pub(crate) mod simulate;
+mod sweep;
 
 use anyhow::Result;
 
@@ -13,6 +14,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Reproduce(options) => reproduce::run(options),
         Command::Simulate(options) => simulate::run(options),
+        Command::Sweep(options) => sweep::run(options),
         Command::Plan(options) => plan::run(options),
     }
 }

@@ -10,7 +10,7 @@ mod settings;
 use std::fmt;
 
 pub(crate) use self::files::{load_method, load_profile, load_scenario};
-pub(crate) use self::settings::{Choice, Configuration};
+pub(crate) use self::settings::{Choice, Configuration, set_keys};
 
 /// The user's input is wrong: exit code 2.
 #[derive(Debug)]

@@ -80,6 +80,14 @@ const MODEL_KEYS: &[&str] = &[
     "output_tokens",
 ];
 
+/// Keys of `--set` that are no one's in particular.
+const OTHER_KEYS: &[&str] = &["edges", "verify_batch"];
+
+/// All keys of `--set`.
+pub(crate) fn set_keys() -> Vec<&'static str> {
+    [METHOD_KEYS, LINK_KEYS, MODEL_KEYS, OTHER_KEYS].concat()
+}
+
 /// A session without any event for this long is given up: far beyond any upload that ends.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
@@ -91,6 +99,13 @@ impl Configuration {
         let method = load_method(&choice.method, &profile.spec.name)?;
         let mut configuration = Self { profile, scenario, method, edges: 1, verify_batch: 1 };
         configuration.apply(&choice.sets)?;
+        Ok(configuration)
+    }
+
+    /// This configuration with some more settings: a sweep reads its files once.
+    pub(crate) fn with(&self, sets: &[String]) -> Result<Self> {
+        let mut configuration = self.clone();
+        configuration.apply(sets)?;
         Ok(configuration)
     }
 
@@ -137,8 +152,7 @@ impl Configuration {
             _ if LINK_KEYS.contains(&key) => self.set_link(key, value)?,
             _ if MODEL_KEYS.contains(&key) => self.set_models(key, value)?,
             _ => {
-                let others: &[&str] = &["edges", "verify_batch"];
-                let keys = [METHOD_KEYS, LINK_KEYS, MODEL_KEYS, others].concat().join(", ");
+                let keys = set_keys().join(", ");
                 return Err(format!("no such key; the keys are {keys}"));
             }
         }

@@ -1,0 +1,75 @@
+//! `pipesd sweep`: many runs from one plan, resumable, in shards.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::cli::Sweep;
+use crate::output;
+use crate::runner::progress_bar;
+use crate::sweep::{
+    Overrides, Plan, Points, Rows, Shard, Table, execute, merge, print_json, print_table,
+};
+
+pub(crate) fn run(options: &Sweep) -> Result<()> {
+    let overrides = Overrides { seed: options.seed, seeds: options.seeds, tokens: options.tokens };
+    let plan = Plan::read(&options.plan, overrides)?;
+    let combinations = plan.combinations();
+    let threads = options.jobs.map_or(0, |jobs| jobs as usize);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let points = pool.install(|| Points::new(plan))?;
+    drop(pool);
+    let left_out = combinations - points.count();
+    if left_out > 0 {
+        eprintln!("left out {left_out} of {combinations} combinations: they contradict themselves");
+    }
+    let shard = options.shard.unwrap_or(Shard::WHOLE);
+    let rows = Rows { points, shard };
+    if options.check {
+        let (configurations, runs) = (rows.points.count(), rows.count());
+        let text = format!("{configurations} configurations, {runs} runs: fine\n");
+        return output::print(&text);
+    }
+    let folder = options.out.clone().unwrap_or_else(|| default_folder(options));
+    let mut table = Table::open(&folder, &rows)?;
+    if !options.merge.is_empty() {
+        merge(&rows, &options.merge, &mut table)?;
+    } else if table.rows < rows.count() {
+        run_rows(&rows, options.jobs, &mut table)?;
+    }
+    let path = table.finish()?;
+    if options.json {
+        print_json(&path, &rows)
+    } else if options.summary {
+        print_table(&path, &rows)
+    } else {
+        output::print(&format!("{} rows in {}\n", rows.count(), path.display()))
+    }
+}
+
+/// `results/PLAN`, a folder of its own for each shard.
+fn default_folder(options: &Sweep) -> PathBuf {
+    let stem = options.plan.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match options.shard {
+        None => stem.into_owned(),
+        Some(Shard { index, of }) => format!("{stem}-{index}-of-{of}"),
+    };
+    PathBuf::from("results").join(name)
+}
+
+fn run_rows(rows: &Rows, jobs: Option<u32>, table: &mut Table) -> Result<()> {
+    let first = table.rows;
+    if first > 0 {
+        eprintln!("goes on after {first} of {} rows", rows.count());
+    }
+    let progress = progress_bar(rows.count()).with_position(first);
+    // The time left is for what is left.
+    progress.reset_eta();
+    let result = execute(rows, first, jobs, |bundle| {
+        table.append(bundle)?;
+        progress.set_position(table.rows);
+        Ok(())
+    });
+    progress.finish_and_clear();
+    result
+}
