@@ -1,6 +1,6 @@
 //! A plan as its file says it: axes, their values, seeds; read with the line of every complaint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
@@ -328,19 +328,14 @@ impl Plan {
 
     /// The plan in its plainest form: two files that mean the same give the same.
     pub(crate) fn normal_form(&self) -> Value {
-        let axes: Vec<Value> = self
-            .blocks
-            .iter()
-            .map(|block| {
-                let axis = |axis: &Axis| match &axis.values {
-                    Values::List(list) => json!({ "key": axis.key, "values": list.join(" ") }),
-                    Values::Interval(interval) => {
-                        json!({ "key": axis.key, "interval": interval.to_string() })
-                    }
-                };
-                json!(block.axes.iter().map(axis).collect::<Vec<_>>())
-            })
-            .collect();
+        let told = |axis: &Axis| match &axis.values {
+            Values::List(list) => list.join(" "),
+            Values::Interval(interval) => interval.to_string(),
+        };
+        let block = |block: &Block| -> BTreeMap<String, String> {
+            block.axes.iter().map(|axis| (axis.key.clone(), told(axis))).collect()
+        };
+        let axes: Vec<_> = self.blocks.iter().map(block).collect();
         let samples = match self.design {
             Design::Grid => json!("all"),
             Design::Random { samples } => json!(samples),

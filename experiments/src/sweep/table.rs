@@ -31,6 +31,7 @@ pub(crate) fn identity(rows: &Rows) -> Value {
         "format": "pipesd-sweep-1",
         "version": env!("CARGO_PKG_VERSION"),
         "shard": format!("{}/{}", rows.shard.index, rows.shard.of),
+        "columns": rows.header().trim_end(),
         "runs": rows.runs(),
         "plan": rows.points.plan.normal_form(),
         "inputs": rows.points.digests(),
@@ -60,6 +61,12 @@ pub(crate) fn difference(ours: &Value, theirs: &Value) -> Option<(String, String
                 return Some((format!("{key}{point}{path}"), values));
             }
         }
+    }
+    if let (Value::Array(left), Value::Array(right)) = (ours, theirs)
+        && left.len() == right.len()
+    {
+        let mut sides = left.iter().zip(right);
+        return sides.find_map(|(left, right)| difference(left, right));
     }
     let short = |value: &Value| {
         let text = value.to_string();
