@@ -27,6 +27,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "acceptance_rate", of: |s| Some(s.acceptance_rate) },
     Figure { name: "nav_frequency", of: |s| Some(s.nav_frequency) },
     Figure { name: "rollback_rate", of: |s| Some(s.rollback_rate) },
+    Figure { name: "draft_steps_per_token", of: |s| Some(s.draft_steps_per_token) },
     Figure { name: "discarded_tokens", of: |s| Some(s.discarded_tokens as f64) },
     Figure { name: "reused_tokens", of: |s| Some(s.reused_tokens as f64) },
     Figure { name: "uplink_bytes_per_token", of: |s| Some(s.uplink_bytes_per_token) },
@@ -139,5 +140,34 @@ impl Rows {
         row.push_str(&again);
         row.push('\n');
         Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pipesd_core::account::Counts;
+    use pipesd_core::summary::Energy;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_figure_of_a_summary_has_its_column() {
+        let counts = Counts { output: 1, navs_answered: 1, ..Counts::default() };
+        let summary = Summary::new(&counts, 0, &Energy::default());
+        let mut names = BTreeSet::new();
+        let Ok(Value::Object(summary)) = serde_json::to_value(summary) else { panic!("fields") };
+        for (name, value) in summary {
+            match value {
+                Value::Object(scopes) => {
+                    names.extend(scopes.keys().map(|scope| format!("{name}_{scope}")));
+                }
+                _ => names.extend([name]),
+            }
+        }
+        let columns: BTreeSet<String> = FIGURES.iter().map(|f| f.name.to_owned()).collect();
+        assert_eq!(columns, names);
     }
 }
