@@ -20,7 +20,6 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// Simulate one configuration and print its summary; draw it with --timeline.
     Simulate(Simulate),
-    /// Run every combination of a plan's axes and write one row for each run; resumable.
     Sweep(Sweep),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
@@ -98,9 +97,10 @@ pub(crate) struct Simulate {
     pub(crate) jobs: Option<u32>,
 }
 
-/// Runs every combination of a plan's axes, or a random sample of them, and writes DIR/rows.csv: one
-/// row for each run, in the plan's order, as they come. The same command after an interruption goes
-/// on where it stopped.
+/// Run every combination of a plan's axes, or a random sample, and write one row for each run.
+///
+/// Rows go to DIR/rows.csv in the plan's order, as they come. The same command after an interruption
+/// goes on where it stopped.
 ///
 /// A plan is a TOML file: `seeds`, `seed`, `tokens`, and under `[axes]` any of `profile`, `scenario`,
 /// `method`, `tokens` and the keys of --set, each with a value, a list, or a range: `10..80 step 10`,

@@ -117,6 +117,10 @@ fn bad_plans_are_refused_by_file_and_line() {
             &["line 4", "no combination is left"],
         ),
         (
+            "design = \"random\"\nsamples = 9\n[axes]\nwindow = \"1..9\"",
+            &["line 4", "window=", "step 1"],
+        ),
+        (
             "seeds = 100\n[axes]\nuplink_mbps = \"1..1000 step 1\"\nstartup_ms = \"1..1000 step 1\"",
             &["100000000 runs are too many", "10000000"],
         ),

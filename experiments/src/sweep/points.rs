@@ -157,12 +157,9 @@ impl Points {
                 unused[place] = unused[place].and((!fits).then_some(number));
             }
         }
-        for number in unused.into_iter().flatten().flatten() {
-            let error = self.load(number).expect_err("it does not fit");
-            let problem = "a value is in no combination that fits, such as ";
-            return Err(self.refuse(number, &error, problem));
-        }
-        Ok(())
+        let Some(number) = unused.into_iter().flatten().flatten().next() else { return Ok(()) };
+        let error = self.load(number).expect_err("it does not fit");
+        Err(self.refuse(number, &error, "a value is in no combination that fits, such as "))
     }
 
     /// The refusal of a combination, with what to do about it.
@@ -188,6 +185,8 @@ impl Points {
         let advice = if contradiction && !self.plan.skip_contradictions && context.contains('=') {
             "\ntie the axes by [[zip]], give \"default\" where a value has no use, or say \
              `skip_contradictions = true` to leave out what does not fit"
+        } else if axis.is_some_and(|axis| axis.len().is_none()) && text.contains("expected ") {
+            "\nfor whole numbers say `A..B step 1`"
         } else {
             ""
         };

@@ -30,11 +30,11 @@ pub(crate) fn identity(rows: &Rows) -> Value {
     json!({
         "format": "pipesd-sweep-1",
         "version": env!("CARGO_PKG_VERSION"),
+        "plan": rows.points.plan.normal_form(),
+        "inputs": rows.points.digests(),
         "shard": format!("{}/{}", rows.shard.index, rows.shard.of),
         "columns": rows.header().trim_end(),
         "runs": rows.runs(),
-        "plan": rows.points.plan.normal_form(),
-        "inputs": rows.points.digests(),
     })
 }
 
@@ -47,14 +47,18 @@ pub(crate) fn read_identity(folder: &Path) -> Result<Value> {
         .map_err(|error| bad_input!("{}: not a sweep's: {error}", path.display()).into())
 }
 
+/// What tells most about a difference: the rest follows from it.
+const FIRST: [&str; 2] = ["version", "plan"];
+
 /// The first place where two documents differ, and their values there.
 pub(crate) fn difference(ours: &Value, theirs: &Value) -> Option<(String, String)> {
     if ours == theirs {
         return None;
     }
     if let (Value::Object(left), Value::Object(right)) = (ours, theirs) {
-        for key in left.keys().chain(right.keys()) {
-            let side = |map: &serde_json::Map<String, Value>| map.get(key).cloned();
+        let first = FIRST.iter().map(|key| (*key).to_owned());
+        for key in first.chain(left.keys().cloned()).chain(right.keys().cloned()) {
+            let side = |map: &serde_json::Map<String, Value>| map.get(&key).cloned();
             let (left, right) = (side(left).unwrap_or_default(), side(right).unwrap_or_default());
             if let Some((path, values)) = difference(&left, &right) {
                 let point = if path.is_empty() { "" } else { "." };
