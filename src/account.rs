@@ -117,7 +117,7 @@ pub enum Violation {
         detail: String,
     },
     /// A session timed out or was refused.
-    #[error("{session} ended as {outcome:?} after {output_tokens} tokens")]
+    #[error("{session} {}, after {output_tokens} tokens", why(*outcome))]
     Ended {
         /// The session.
         session: SessionId,
@@ -126,6 +126,15 @@ pub enum Violation {
         /// Its text by then.
         output_tokens: u32,
     },
+}
+
+/// An unhappy end in words.
+const fn why(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::TimedOut => "was given up: nothing happened for longer than an edge waits",
+        Outcome::Refused => "was given up: the cloud's answer contradicts its round",
+        Outcome::EndOfText | Outcome::Budget => "ended",
+    }
 }
 
 /// The book of one edge. Feed it that edge's events in order.

@@ -39,7 +39,7 @@ pub enum NavCause {
     Sequence,
     /// The draft ended the text.
     EndOfText,
-    /// Drafting more would pass the token budget.
+    /// Drafting more would pass the token budget, or a round's greatest length.
     Budget,
 }
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
 use crate::time::Duration;
 
+/// Draft tokens in a round at most: an edge fires NAV there, a cloud takes no more.
+pub const ROUND_TOKENS_MAX: u32 = 4096;
+
 /// A user's request: decode text after a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {

@@ -34,8 +34,8 @@ impl Energy {
 pub struct Summary {
     /// Decoding time per output token (accepted and extra) \[ms\]; prefill and start-up apart.
     pub tpt_ms: f64,
-    /// Decoding time per accepted token \[ms\].
-    pub tpt_accepted_ms: f64,
+    /// Decoding time per accepted token \[ms\]; None if none was.
+    pub tpt_accepted_ms: Option<f64>,
     /// Mean time from a request to its first token \[ms\].
     pub ttft_ms: f64,
     /// Output tokens.
@@ -75,7 +75,7 @@ impl Summary {
         let decoding_ms = as_millis(counts.decoding);
         Self {
             tpt_ms: decoding_ms / output,
-            tpt_accepted_ms: decoding_ms / counts.accepted as f64,
+            tpt_accepted_ms: (counts.accepted > 0).then(|| decoding_ms / counts.accepted as f64),
             ttft_ms: as_millis(counts.first_token) / counts.sessions as f64,
             output_tokens: counts.output,
             draft_length_mean: counts.verified as f64 / navs,

@@ -51,6 +51,7 @@ pub(crate) struct Reproduce {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Simulate {
     /// Models and testbed: a shipped profile's name, or a TOML file.
     #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
@@ -144,6 +145,7 @@ pub(crate) struct Sweep {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Plan {
     /// α: start-up of one upload (ms).
     #[arg(long, default_value_t = 25.0, value_name = "MS")]

@@ -7,6 +7,7 @@
 
 mod cli;
 mod commands;
+mod figures;
 mod input;
 mod output;
 mod plan;

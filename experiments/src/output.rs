@@ -28,11 +28,15 @@ pub(crate) fn json(document: &impl Serialize) -> String {
     text
 }
 
+/// Makes a folder for results.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))
+}
+
 /// Writes a file, and its folder if need be.
 pub(crate) fn write_file(path: &Path, content: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{}: cannot be made", folder.display()))?;
+        make_folder(folder)?;
     }
     std::fs::write(path, content).with_context(|| format!("{}: cannot be written", path.display()))
 }

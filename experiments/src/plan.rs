@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use pipesd_core::summary::Summary;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+
+use crate::figures::{FIGURES, Figure};
 
 /// The shipped plans in the order of the paper.
 const PLANS: &[&str] = &[
@@ -45,6 +46,9 @@ pub(crate) struct Plan {
     /// What the paper says.
     #[serde(default)]
     published: Vec<Published>,
+    /// Whether the methods stand in the paper's order, slowest first, so that ours is checked.
+    #[serde(default)]
+    pub(crate) ordered: bool,
     /// What the paper leaves out, if it gives no values.
     #[serde(default)]
     pub(crate) unpublished: Option<String>,
@@ -58,67 +62,35 @@ struct Variant {
     set: Vec<String>,
 }
 
-/// A figure of a summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Metric {
-    TptMs,
-    NavFrequency,
-    DraftLengthMean,
-    AcceptedLengthMean,
-    AcceptanceRate,
-    RollbackRate,
+/// A figure that is compared.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Metric(pub(crate) &'static Figure);
+
+impl TryFrom<String> for Metric {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let found = FIGURES.iter().find(|figure| figure.name == name);
+        found.map(Self).ok_or_else(|| format!("`{name}` is not a figure of a summary"))
+    }
+}
+
+impl PartialEq for Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
 }
 
 impl Metric {
     /// Its name in JSON and CSV.
     pub(crate) const fn key(self) -> &'static str {
-        match self {
-            Self::TptMs => "tpt_ms",
-            Self::NavFrequency => "nav_frequency",
-            Self::DraftLengthMean => "draft_length_mean",
-            Self::AcceptedLengthMean => "accepted_length_mean",
-            Self::AcceptanceRate => "acceptance_rate",
-            Self::RollbackRate => "rollback_rate",
-        }
-    }
-
-    /// Its name for people.
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::TptMs => "time per token (ms)",
-            Self::NavFrequency => "NAVs per output token",
-            Self::DraftLengthMean => "draft length",
-            Self::AcceptedLengthMean => "accepted length",
-            Self::AcceptanceRate => "acceptance rate",
-            Self::RollbackRate => "rollback rate",
-        }
-    }
-
-    /// Digits after the point for people.
-    pub(crate) const fn digits(self) -> usize {
-        match self {
-            Self::TptMs => 0,
-            Self::DraftLengthMean | Self::AcceptedLengthMean => 2,
-            Self::NavFrequency | Self::AcceptanceRate | Self::RollbackRate => 3,
-        }
-    }
-
-    /// Its value in a summary.
-    pub(crate) const fn of(self, summary: &Summary) -> f64 {
-        match self {
-            Self::TptMs => summary.tpt_ms,
-            Self::NavFrequency => summary.nav_frequency,
-            Self::DraftLengthMean => summary.draft_length_mean,
-            Self::AcceptedLengthMean => summary.accepted_length_mean,
-            Self::AcceptanceRate => summary.acceptance_rate,
-            Self::RollbackRate => summary.rollback_rate,
-        }
+        self.0.name
     }
 }
 
 /// What part a published value had in calibration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
     /// The value itself was fitted.

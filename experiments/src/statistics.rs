@@ -8,10 +8,10 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 pub(crate) struct Statistic {
     /// Mean.
     pub(crate) mean: f64,
-    /// Sample standard deviation; 0 for a single run.
-    pub(crate) sd: f64,
-    /// 95 % confidence interval of the mean (Student's t); the mean itself for a single run.
-    pub(crate) ci95: [f64; 2],
+    /// Sample standard deviation; a single run has none.
+    pub(crate) sd: Option<f64>,
+    /// 95 % confidence interval of the mean (Student's t); a single run has none.
+    pub(crate) ci95: Option<[f64; 2]>,
 }
 
 impl Statistic {
@@ -21,15 +21,16 @@ impl Statistic {
     /// If there is none.
     pub(crate) fn of(values: &[f64]) -> Self {
         assert!(!values.is_empty(), "a figure needs a run");
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        if values.len() == 1 {
-            return Self { mean, sd: 0.0, ci95: [mean, mean] };
-        }
-        let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
-        let sd = (squares / (n - 1.0)).sqrt();
-        let half = Moments::interval_factor(values.len() as u64) * sd;
-        Self { mean, sd, ci95: [mean - half, mean + half] }
+        let mut moments = Moments::default();
+        values.iter().for_each(|&value| moments.add(value));
+        moments.statistic(Moments::interval_factor(moments.count))
+    }
+
+    /// Standard deviation and interval for people; empty for a single run.
+    pub(crate) fn spread(&self, digits: usize) -> [String; 2] {
+        let sd = self.sd.map(|sd| format!("{sd:.digits$}"));
+        let interval = self.ci95.map(|[low, high]| format!("{low:.digits$} to {high:.digits$}"));
+        [sd.unwrap_or_default(), interval.unwrap_or_default()]
     }
 }
 
@@ -66,10 +67,13 @@ impl Moments {
 
     /// The figure, with the factor of its count.
     pub(crate) fn statistic(&self, interval_factor: f64) -> Statistic {
-        let freedom = self.count.saturating_sub(1).max(1) as f64;
-        let sd = (self.squares / freedom).sqrt();
+        if self.count < 2 {
+            return Statistic { mean: self.mean, sd: None, ci95: None };
+        }
+        let sd = (self.squares / (self.count as f64 - 1.0)).sqrt();
         let half = interval_factor * sd;
-        Statistic { mean: self.mean, sd, ci95: [self.mean - half, self.mean + half] }
+        let ci95 = Some([self.mean - half, self.mean + half]);
+        Statistic { mean: self.mean, sd: Some(sd), ci95 }
     }
 }
 
@@ -78,22 +82,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_one_by_one_give_the_same() {
-        let values = [3.5, -1.25, 8.0, 8.0, 2.75];
-        let mut moments = Moments::default();
-        values.iter().for_each(|value| moments.add(*value));
-        let (one, all) = (moments.statistic(Moments::interval_factor(5)), Statistic::of(&values));
-        assert!((one.mean - all.mean).abs() < 1e-12 && (one.sd - all.sd).abs() < 1e-12);
-        assert!((one.ci95[0] - all.ci95[0]).abs() < 1e-12);
-    }
-
-    #[test]
     fn the_interval_is_students() {
         let statistic = Statistic::of(&[1.0, 2.0, 3.0, 4.0]);
         assert_eq!(statistic.mean, 2.5);
-        // t(0.975, 3) = 3.18245, sd = 1.29099, over the root of 4.
-        let half = 3.182_446_305 * 1.290_994_449 / 2.0;
-        assert!((statistic.ci95[1] - 2.5 - half).abs() < 1e-6, "{statistic:?}");
-        assert_eq!(Statistic::of(&[7.0]).ci95, [7.0, 7.0]);
+        let (sd, [low, high]) = statistic.sd.zip(statistic.ci95).expect("four runs have a spread");
+        assert!((sd - 1.290_994_449).abs() < 1e-9);
+        // t(0.975, 3) = 3.18245, times sd over the root of 4.
+        let half = 3.182_446_305 * sd / 2.0;
+        assert!((high - 2.5 - half).abs() < 1e-6 && (2.5 - low - half).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_single_run_has_no_spread() {
+        let statistic = Statistic::of(&[7.0]);
+        assert_eq!(statistic, Statistic { mean: 7.0, sd: None, ci95: None });
+        assert_eq!(statistic.spread(1), ["", ""]);
     }
 }

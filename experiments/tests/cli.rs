@@ -55,6 +55,10 @@ fn bad_settings_are_refused_by_flag() {
         ("uplink_mbps=0", &["uplink_mbps=0", "out of range"]),
         ("uplink_mbps=-3", &["uplink_mbps=-3", "out of range"]),
         ("uplink_mbps=nan", &["uplink_mbps=nan", "number"]),
+        ("uplink_mbps=20 # hi", &["uplink_mbps=20 # hi", "number"]),
+        ("overhead_ms=1e17", &["overhead_ms=1e17", "1000000 ms"]),
+        ("vocabulary=2", &["vocabulary=2", "out of range"]),
+        ("trigger=fixed_length", &["trigger=fixed_length", "draft_length", "missing"]),
         ("uplink_mbps=inf", &["uplink_mbps=inf", "out of range"]),
         ("draft_ms=-1", &["draft_ms=-1", "out of range"]),
         ("draft_ms=slow", &["draft_ms=slow", "number"]),
@@ -94,7 +98,8 @@ fn bad_flags_are_refused() {
     refuses(&["plan", "--tokens", "0"], &["--tokens 0", "1 to 4096"]);
     refuses(&["plan", "--tokens", "1000000"], &["--tokens 1000000", "1 to 4096"]);
     refuses(&["plan", "--draft-ms", "NaN"], &["--draft-ms NaN"]);
-    refuses(&["plan", "--startup-ms=-1"], &["--startup-ms -1"]);
+    refuses(&["plan", "--startup-ms", "-1"], &["--startup-ms -1"]);
+    refuses(&["simulate", "--timeline", "x.svg", "--timeline-from", "-1"], &["--timeline-from -1"]);
     refuses(&["plan", "--per-token-ms", "1e30"], &["--per-token-ms"]);
     refuses(&["fly"], &["fly"]);
 }
@@ -129,6 +134,11 @@ fn bad_files_are_refused_by_file_and_line() {
     refuses(&["simulate", "--profile", &typed], &["typed.toml", "line", "fast"]);
     let cut = at("cut-profile.toml", &profile[..profile.len() / 2]);
     refuses(&["simulate", "--profile", &cut], &["cut-profile.toml", "line"]);
+    let nav = "nav_base_j = { value = 1.56";
+    let energy = at("energy.toml", &profile.replace(nav, "nav_base_j = { value = -inf"));
+    refuses(&["simulate", "--profile", &energy], &["energy.toml", "nav_base_j", "out of range"]);
+    let slow = at("slow.toml", &profile.replace("mean = 55.1", "mean = 1e300"));
+    refuses(&["simulate", "--profile", &slow], &["slow.toml", "overhead_ms", "1000000 ms"]);
     let negative = at("negative.toml", &profile.replace("value = 44.3", "value = -44.3"));
     refuses(&["simulate", "--profile", &negative], &["negative.toml", "draft.step_ms", "-44.3"]);
 
@@ -141,6 +151,13 @@ fn bad_files_are_refused_by_file_and_line() {
     refuses(&["simulate", "--method", &unknown], &["unknown-key.toml", "speed", "trigger"]);
     let range = at("range.toml", &method.replace("= 0.9", "= 9"));
     refuses(&["simulate", "--method", &range], &["range.toml", "line 2", "between 0 and 1"]);
+    let idle = format!("{method}waiting_depth = 3\n");
+    let contradictory = at("contradictory.toml", &idle);
+    refuses(&["simulate", "--method", &contradictory], &["contradictory.toml", "waiting_depth"]);
+    let slip = at("slip.toml", "base = \"pipesd\"\n[for.gsm8k]\nspeed = 3\n");
+    refuses(&["simulate", "--method", &slip], &["slip.toml", "for.gsm8k", "speed"]);
+    let list = at("list.toml", "base = \"pipesd\"\nfor = 3\n");
+    refuses(&["simulate", "--method", &list], &["list.toml", "`for`", "table"]);
     let base = at("base.toml", "base = \"hal\"\n");
     refuses(&["simulate", "--method", &base], &["base.toml", "hal", "pipesd"]);
 }
@@ -165,6 +182,9 @@ fn token_traces_are_read_and_bad_ones_refused() {
     let arguments = ["simulate", "--profile", &path, "--seeds", "2", "--tokens", "4", "--json"];
     let summary: serde_json::Value = serde_json::from_str(&stdout(&arguments)).expect("JSON");
     assert_eq!(summary["output_tokens"], 4.0);
+
+    let set = [&arguments[..], &["--set", "output_tokens=9"]].concat();
+    refuses(&set, &["output_tokens=9", "trace"]);
 
     write(&folder, "trace.json", &trace[..trace.len() / 2]);
     refuses(&arguments, &["trace.json", "not a whole trace"]);
@@ -252,6 +272,48 @@ fn any_payload_and_environment_runs_and_its_effect_has_the_right_sign() {
     assert!(tpt(&["overhead_ms=300"]) > 1.1 * full);
     let packets = ["link=packet", "loss=0.05", "jitter_ms=20"];
     assert!(tpt(&packets) > tpt(&packets[..1]));
+}
+
+/// Extremes that are allowed run to their end: no figure is made up where there is none.
+#[test]
+fn extremes_run() {
+    let run = |sets: &[&str], flags: &[&str]| {
+        let mut arguments = vec!["simulate", "--json"];
+        arguments.extend(flags);
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        serde_json::from_str::<serde_json::Value>(&stdout(&arguments)).expect("JSON")
+    };
+    let short = ["--seeds", "2", "--tokens", "1"];
+    // Nothing is accepted in some run: there is no time per accepted token.
+    let one = run(&["output_tokens=1"], &["--seeds", "40", "--tokens", "1"]);
+    assert!(one["tpt_accepted_ms"].is_null(), "{one}");
+    // One run has no spread.
+    let single = run(&[], &["--seeds", "1", "--tokens", "1"]);
+    assert!(single["tpt_ms"]["sd"].is_null() && single["tpt_ms"]["mean"].is_number());
+    // Prefill costs energy by its time, NAVs by their number: the GPU's base time is no divisor.
+    let energy = |sets: &[&str]| {
+        let summary = run(sets, &short);
+        summary["energy_j_per_100_tokens"]["cloud_active"].as_f64().expect("measured")
+    };
+    assert_eq!(energy(&["verify_base_ms=0"]), energy(&[]));
+    // A round longer than the greatest window fires there.
+    let sets =
+        ["sequence_threshold=1e-300", "token_threshold=1e-12", "output_tokens=9000", "payload=ids"];
+    let long = run(&sets, &["--seeds", "1", "--tokens", "9000"]);
+    assert_eq!(long["output_tokens"], 9000.0);
+    for sets in [
+        &["uplink_mbps=0.01"][..],
+        &["uplink_mbps=1000000"],
+        &["draft_ms=0"],
+        &["edges=8"],
+        &["edges=3", "verify_batch=3"],
+        &["window=4096"],
+        &["waiting_depth=8"],
+        &["draft_ms=0", "draft_ms=30"],
+        &["sequence_threshold=0.999999", "token_threshold=1e-12"],
+    ] {
+        run(sets, &short);
+    }
 }
 
 #[test]

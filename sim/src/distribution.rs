@@ -40,6 +40,9 @@ pub enum Latency {
     },
 }
 
+/// The longest latency \[ms\]: a quarter of an hour, far beyond any model that one waits for.
+pub const LATENCY_MAX_MS: f64 = 1e6;
+
 impl Latency {
     /// The value at quantile `u`, 0 < u < 1.
     #[must_use]
@@ -55,27 +58,28 @@ impl Latency {
             }
             Self::Samples { values } => values[(u * values.len() as f64) as usize],
         };
-        time::from_millis(ms)
+        // A far tail is cut: no draw may outlast a session's patience.
+        time::from_millis(ms.min(LATENCY_MAX_MS))
     }
 
     /// What is wrong with the parameters, if anything.
     ///
     /// # Errors
-    /// If a parameter is negative, not finite, or a list is empty.
+    /// If a parameter is negative or beyond [`LATENCY_MAX_MS`], or a list is empty.
     pub fn validate(&self) -> Result<(), String> {
-        let fine = |x: &f64| x.is_finite() && *x >= 0.0;
+        let fine = |x: &f64| (0.0..=LATENCY_MAX_MS).contains(x);
         let valid = match self {
             Self::Constant { mean } => fine(mean),
             Self::Normal { mean, sd, min } => fine(mean) && fine(sd) && fine(min),
             Self::LogNormal { mean, sd, shift } => {
-                fine(mean) && *mean > 0.0 && fine(sd) && shift.is_finite()
+                fine(mean) && *mean > 0.0 && fine(sd) && fine(&shift.abs())
             }
             Self::Samples { values } => !values.is_empty() && values.iter().all(fine),
         };
         if valid {
             Ok(())
         } else {
-            Err(format!("{self:?}: latencies are finite, not negative, and samples not empty"))
+            Err(format!("{self:?}: latencies are 0 to {LATENCY_MAX_MS} ms, and samples not empty"))
         }
     }
 }
@@ -110,6 +114,7 @@ mod tests {
     #[test]
     fn parameters_out_of_range_are_refused() {
         assert!(Latency::Constant { mean: f64::NAN }.validate().is_err());
+        assert!(Latency::Constant { mean: 1e17 }.validate().is_err());
         assert!(Latency::Samples { values: vec![] }.validate().is_err());
         assert!(Latency::Normal { mean: 1.0, sd: -1.0, min: 0.0 }.validate().is_err());
         assert!(Latency::LogNormal { mean: 0.0, sd: 1.0, shift: 0.0 }.validate().is_err());

@@ -34,9 +34,7 @@ pub fn of(profile: &Profile, usage: &Usage) -> Energy {
     let cloud_active = (|| {
         let (base, per_token) = (value(&energy.nav_base_j)?, value(&energy.nav_per_token_j)?);
         let navs = base * usage.navs as f64 + per_token * usage.nav_tokens as f64;
-        // The power of prefill is that of a NAV without drafts.
-        let power = base / (profile.verification.base_ms / 1e3);
-        Some(navs + power * usage.prefill_gpu.as_secs_f64())
+        Some(navs + value(&energy.cloud_active_w)? * usage.prefill_gpu.as_secs_f64())
     })();
     let cloud_whole = (|| {
         let idle_time = usage.total.saturating_sub(usage.nav_gpu + usage.prefill_gpu);

@@ -113,6 +113,8 @@ pub struct EnergySpec {
     pub nav_base_j: Option<Sourced<f64>>,
     /// Cloud GPU, added by each verified token \[J\].
     pub nav_per_token_j: Option<Sourced<f64>>,
+    /// Cloud GPU at work, for prefill \[W\].
+    pub cloud_active_w: Option<Sourced<f64>>,
     /// Cloud GPU when idle \[W\].
     pub cloud_idle_w: Option<Sourced<f64>>,
     /// Edge while drafting, above idle \[W\].
@@ -121,6 +123,23 @@ pub struct EnergySpec {
     pub edge_idle_w: Option<Sourced<f64>>,
     /// Edge's radio \[J/byte\].
     pub radio_j_per_byte: Option<Sourced<f64>>,
+}
+
+impl EnergySpec {
+    /// The figures that are given, by key.
+    fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        [
+            ("nav_base_j", &self.nav_base_j),
+            ("nav_per_token_j", &self.nav_per_token_j),
+            ("cloud_active_w", &self.cloud_active_w),
+            ("cloud_idle_w", &self.cloud_idle_w),
+            ("edge_active_w", &self.edge_active_w),
+            ("edge_idle_w", &self.edge_idle_w),
+            ("radio_j_per_byte", &self.radio_j_per_byte),
+        ]
+        .into_iter()
+        .filter_map(|(key, sourced)| Some((key, sourced.as_ref()?.value)))
+    }
 }
 
 /// What the texts are made of.
@@ -244,6 +263,19 @@ impl ProfileSpec {
             if !(0.0..=1e6).contains(&value) {
                 return Err(format!("`{key}`: {value} is out of range: it must be 0 to 1000000"));
             }
+        }
+        for (key, value) in self.energy.values() {
+            if !(0.0..=1e9).contains(&value) {
+                return Err(format!(
+                    "`energy.{key}`: {value} is out of range: it must be 0 to 1e9"
+                ));
+            }
+        }
+        if !(3..=10_000_000).contains(&self.vocabulary.value) {
+            let vocabulary = self.vocabulary.value;
+            return Err(format!(
+                "`vocabulary`: {vocabulary} is out of range: it must be 3 to 10000000"
+            ));
         }
         for (key, value) in [
             ("prompt_tokens", self.prompt_tokens.value),

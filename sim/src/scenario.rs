@@ -56,7 +56,7 @@ pub struct LinkSpec {
     pub startup_ms: Sourced<f64>,
     /// One way \[ms\].
     pub propagation_ms: Sourced<f64>,
-    /// Whether a message under way can be cut short (`affine`).
+    /// Whether a message under way can be cut short; default: no.
     #[serde(default)]
     pub abortable: Option<Sourced<bool>>,
     /// Mean of each packet's additional delay \[ms\] (`packet`).
@@ -198,6 +198,7 @@ impl LinkSpec {
         };
         let startup = milliseconds("startup_ms", self.startup_ms.value)?;
         let propagation = milliseconds("propagation_ms", self.propagation_ms.value)?;
+        let abortable = self.abortable.as_ref().is_some_and(|sourced| sourced.value);
         match self.model {
             LinkModel::Affine => {
                 for (key, given) in [
@@ -206,16 +207,14 @@ impl LinkSpec {
                     ("queue_kb", self.queue_kb.is_some()),
                 ] {
                     if given {
-                        return Err(format!("`{key}`: contradicts the model: it needs `packet`"));
+                        return Err(format!(
+                            "`{key}`: contradicts the model: it needs link = \"packet\""
+                        ));
                     }
                 }
-                let abortable = self.abortable.as_ref().is_some_and(|sourced| sourced.value);
                 Ok(LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable }))
             }
             LinkModel::Packet => {
-                if self.abortable.is_some() {
-                    return Err("`abortable`: packets not yet queued can always be dropped".into());
-                }
                 let number = |sourced: &Option<Sourced<f64>>, default| {
                     sourced.as_ref().map_or(default, |sourced| sourced.value)
                 };
@@ -238,6 +237,7 @@ impl LinkSpec {
                     jitter,
                     loss,
                     queue_bytes,
+                    abortable,
                     mtu: PacketConfig::MTU,
                     header: PacketConfig::HEADER,
                 }))

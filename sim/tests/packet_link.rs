@@ -26,6 +26,7 @@ fn plain() -> PacketConfig {
         jitter: Duration::ZERO,
         loss: 0.0,
         queue_bytes: 10_000,
+        abortable: true,
         mtu: 1000,
         header: 0,
     }
@@ -197,6 +198,18 @@ fn the_bounded_queue_is_in_force() {
     }
 }
 
+/// A link that cannot abort carries a message under way to its end, whatever its queue.
+#[test]
+fn without_abort_a_message_under_way_arrives() {
+    let mut link = link(&PacketConfig { abortable: false, queue_bytes: 0, ..plain() }, 3);
+    let mut events = Vec::new();
+    link.offer(at(0), MessageId(0), 10_000);
+    link.cancel(at(2500), MessageId(0));
+    poll_each(&mut link, NEVER, &mut events);
+    assert!(delivery(&events, 0).is_some());
+    assert_eq!(link.account().cancelled, 0);
+}
+
 /// A message cancelled during its start-up frees the link at once.
 #[test]
 fn nothing_of_a_message_in_startup_is_sent() {
@@ -311,6 +324,7 @@ impl Reference {
             self.events.push((now, LinkEvent::Sent(MessageId(message))));
         } else if let Some(current) = self.current.as_mut().filter(|c| c.message == message)
             && !current.left.is_empty()
+            && self.config.abortable
         {
             current.left.clear();
             self.missing.remove(&message);
@@ -425,16 +439,20 @@ fn plans() -> impl Strategy<Value = (PacketConfig, u64, Vec<(u64, Act)>)> {
     let times = (0_u64..4, 0_u64..5, 0_u64..3);
     let chance = prop_oneof![Just(0.0), Just(0.02), Just(0.3), Just(0.5)];
     let queue = prop_oneof![Just(0_u64), 500_u64..8000, Just(1 << 40)];
-    let config = (times, chance, queue, 100_u64..1500, 0_u64..60).prop_map(
-        |((startup, propagation, jitter), loss, queue_bytes, mtu, header)| PacketConfig {
-            rate: Rate::Constant(8_000_000),
-            startup: ms(startup),
-            propagation: ms(propagation),
-            jitter: ms(jitter),
-            loss,
-            queue_bytes,
-            mtu,
-            header,
+    let sizes = (100_u64..1500, 0_u64..60);
+    let config = (times, chance, queue, any::<bool>(), sizes).prop_map(
+        |((startup, propagation, jitter), loss, queue_bytes, abortable, (mtu, header))| {
+            PacketConfig {
+                rate: Rate::Constant(8_000_000),
+                startup: ms(startup),
+                propagation: ms(propagation),
+                jitter: ms(jitter),
+                loss,
+                queue_bytes,
+                abortable,
+                mtu,
+                header,
+            }
         },
     );
     let act = prop_oneof![

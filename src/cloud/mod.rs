@@ -27,6 +27,9 @@ pub struct CloudConfig {
     pub verify_batch_max: u32,
 }
 
+/// Sessions at most. Arbitrary, beyond what one target model serves; it bounds the memory.
+const SESSIONS_MAX: usize = 1 << 16;
+
 /// The cloud's state machine.
 #[derive(Clone, Debug)]
 pub struct Cloud {
@@ -101,6 +104,9 @@ impl Cloud {
 
     fn on_open(&mut self, request: Request, fetch_distribution: bool) {
         let id = request.session;
+        if self.sessions.len() == SESSIONS_MAX {
+            return; // The edge hears nothing and gives up in its own time.
+        }
         // A session that exists is left alone: a peer cannot reset its neighbour.
         if let std::collections::btree_map::Entry::Vacant(place) = self.sessions.entry(id) {
             place.insert(Session::new(request, fetch_distribution));

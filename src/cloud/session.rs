@@ -2,8 +2,7 @@
 
 use crate::contract::VerifyBlock;
 use crate::ids::{PrefixHash, RoundId, TokenId};
-use crate::message::{Request, Upload, UploadReport, Verdict};
-use crate::upload::WINDOW_MAX;
+use crate::message::{ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
 
 /// Rounds held unverified at most: the pending one, proactive ones, and stale ones not yet known to
 /// be so. An edge that goes beyond has its uploads dropped.
@@ -108,7 +107,7 @@ impl Session {
     pub(super) fn on_upload(&mut self, upload: Upload) -> Arrival {
         let Upload { round: id, parent, start, prefix, offset, tokens, nav, .. } = upload;
         let end = offset as usize + tokens.len();
-        if self.is_stale(id, parent, start, prefix) || end > WINDOW_MAX as usize {
+        if self.is_stale(id, parent, start, prefix) || end > ROUND_TOKENS_MAX as usize {
             return Arrival::Stale;
         }
         let index = match self.rounds.binary_search_by_key(&id, |round| round.id) {

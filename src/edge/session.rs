@@ -6,7 +6,7 @@ use super::round::Round;
 use crate::contract::{DraftStep, Output, Proposal};
 use crate::event::{Event, GuessFate, NavCause, Outcome};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
-use crate::message::{Request, Verdict};
+use crate::message::{ROUND_TOKENS_MAX, Request, Verdict};
 use crate::method::Method;
 use crate::time::Instant;
 use crate::trigger::{DraftObservation, Trigger, VerdictObservation};
@@ -177,7 +177,7 @@ impl Session {
         let drafted_event = Event::Drafted { session, round, position, token, confidence };
         outputs.push_back(Output::Event(drafted_event));
         // The budget's last token comes as the extra one; a round needs at least one draft.
-        let room = self.request.budget.saturating_sub(last.start + 1).max(1);
+        let room = self.request.budget.saturating_sub(last.start + 1).clamp(1, ROUND_TOKENS_MAX);
         let seen = DraftObservation { drafted, confidence, product: last.product };
         let cause = if ends_text {
             Some(NavCause::EndOfText)

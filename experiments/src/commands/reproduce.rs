@@ -17,18 +17,29 @@ use crate::runner::{Task, run_all};
 use crate::statistics::Statistic;
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
-    for plan in chosen(&options.items)? {
-        let report = compare(&plan, options)?;
-        let folder = options.out.join(&plan.item);
-        output::write_file(&folder.join("rows.csv"), &report.csv())?;
-        output::write_file(&folder.join("summary.json"), &output::json(&report.json()))?;
-        if options.json {
-            output::print_json(&report.json())?;
-        } else {
+    let plans = chosen(&options.items)?;
+    for plan in &plans {
+        // Before the work, so that a folder that cannot be written costs none.
+        output::make_folder(&options.out.join(&plan.item))?;
+    }
+    let mut documents = Vec::new();
+    for plan in &plans {
+        let report = compare(plan, options)?;
+        let document = report.json();
+        if !options.json {
             output::print(&report.text())?;
         }
+        let folder = options.out.join(&plan.item);
+        output::write_file(&folder.join("rows.csv"), &report.csv())?;
+        output::write_file(&folder.join("summary.json"), &output::json(&document))?;
+        documents.push(document);
     }
-    Ok(())
+    // One document: an item's own, or a list of them.
+    match (options.json, &documents[..]) {
+        (false, _) => Ok(()),
+        (true, [document]) => output::print_json(document),
+        (true, documents) => output::print_json(&documents),
+    }
 }
 
 fn chosen(items: &[String]) -> Result<Vec<Plan>> {
@@ -83,7 +94,7 @@ fn compare(plan: &Plan, options: &Reproduce) -> Result<Report> {
             .metrics
             .iter()
             .map(|metric| {
-                let values: Vec<f64> = summaries.iter().map(|s| metric.of(s)).collect();
+                let values: Vec<f64> = summaries.iter().filter_map(metric.0.of).collect();
                 let published = plan.published(&cell, *metric);
                 (*metric, Statistic::of(&values), published)
             })

@@ -7,9 +7,10 @@ use pipesd_core::summary::Summary;
 use pipesd_core::time::from_millis;
 use pipesd_plots::timeline::{NothingToShow, Timeline, Window};
 use pipesd_sim::world::RunResult;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::Simulate;
+use crate::figures::{ENERGY, FIGURES, Figure};
 use crate::input::{Choice, Configuration, bad_input};
 use crate::output;
 use crate::runner::{Task, run_all};
@@ -72,8 +73,8 @@ fn document(
         "seeds": options.seeds,
         "settings": configuration.method.spec,
     });
-    if let (Value::Object(document), Value::Object(figures)) = (&mut document, figures(summaries)) {
-        document.extend(figures);
+    if let Value::Object(document) = &mut document {
+        document.extend(figures(summaries));
     }
     document
 }
@@ -88,10 +89,10 @@ pub(crate) fn seed_range(first: u64, count: u32) -> Result<std::ops::Range<u64>>
 /// The command that runs one configuration, without what is default.
 pub(crate) fn command(choice: &Choice, seed: u64, seeds: u32, tokens: u64) -> String {
     let Choice { profile, scenario, method, sets } = choice;
-    let mut words =
-        format!("pipesd simulate --profile {profile} --scenario {scenario} --method {method}");
-    for set in sets {
-        words.push_str(&format!(" --set {set}"));
+    let mut words = String::from("pipesd simulate");
+    let named = [("profile", profile), ("scenario", scenario), ("method", method)];
+    for (flag, value) in named.into_iter().chain(sets.iter().map(|set| ("set", set))) {
+        words.push_str(&format!(" --{flag} {}", quoted(value)));
     }
     for (flag, value, default) in
         [("seed", seed, 1), ("seeds", u64::from(seeds), 8), ("tokens", tokens, 1000)]
@@ -103,87 +104,62 @@ pub(crate) fn command(choice: &Choice, seed: u64, seeds: u32, tokens: u64) -> St
     words
 }
 
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "=_-./+,:".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// A figure over the runs; None if some run has no value.
+fn over(figure: &Figure, summaries: &[Summary]) -> Option<Statistic> {
+    let values: Option<Vec<f64>> = summaries.iter().map(figure.of).collect();
+    values.as_deref().map(Statistic::of)
+}
+
 /// The summary's fields: times with their spread over seeds, all else as the mean over seeds.
-fn figures(summaries: &[Summary]) -> Value {
-    let over = |figure: fn(&Summary) -> f64| {
-        Statistic::of(&summaries.iter().map(figure).collect::<Vec<_>>())
-    };
-    let mean = |figure: fn(&Summary) -> f64| over(figure).mean;
-    let energy = |figure: fn(&Summary) -> Option<f64>| -> Value {
-        let joules: Option<Vec<f64>> = summaries.iter().map(figure).collect();
-        joules.map_or_else(|| json!("not measured"), |joules| json!(Statistic::of(&joules).mean))
-    };
-    json!({
-        "tpt_ms": over(|s| s.tpt_ms),
-        "tpt_accepted_ms": over(|s| s.tpt_accepted_ms),
-        "ttft_ms": over(|s| s.ttft_ms),
-        "output_tokens": mean(|s| s.output_tokens as f64),
-        "draft_length_mean": mean(|s| s.draft_length_mean),
-        "accepted_length_mean": mean(|s| s.accepted_length_mean),
-        "acceptance_rate": mean(|s| s.acceptance_rate),
-        "nav_frequency": mean(|s| s.nav_frequency),
-        "rollback_rate": mean(|s| s.rollback_rate),
-        "draft_steps_per_token": mean(|s| s.draft_steps_per_token),
-        "discarded_tokens": mean(|s| s.discarded_tokens as f64),
-        "reused_tokens": mean(|s| s.reused_tokens as f64),
-        "uplink_bytes_per_token": mean(|s| s.uplink_bytes_per_token),
-        "energy_j_per_100_tokens": {
-            "cloud_active": energy(|s| s.energy_j_per_100_tokens.cloud_active),
-            "cloud_whole": energy(|s| s.energy_j_per_100_tokens.cloud_whole),
-            "end_to_end": energy(|s| s.energy_j_per_100_tokens.end_to_end),
-        },
-    })
+fn figures(summaries: &[Summary]) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let mut energy = Map::new();
+    for figure in FIGURES {
+        let statistic = over(figure, summaries);
+        let mean = statistic.map(|statistic| statistic.mean);
+        if let Some(scope) = figure.name.strip_prefix(ENERGY) {
+            let joules = mean.map_or_else(|| json!("not measured"), |mean| json!(mean));
+            energy.insert(scope.to_owned(), joules);
+        } else if figure.name.ends_with("_ms") {
+            fields.insert(figure.name.to_owned(), json!(statistic));
+        } else {
+            fields.insert(figure.name.to_owned(), json!(mean));
+        }
+    }
+    fields.insert(ENERGY.trim_end_matches('_').to_owned(), Value::Object(energy));
+    fields
 }
 
 fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str) -> Result<()> {
-    let over = |figure: fn(&Summary) -> f64| {
-        Statistic::of(&summaries.iter().map(figure).collect::<Vec<_>>())
-    };
     let mut table = output::Rows::new(&["figure", "mean", "sd", "95 % interval"], 1);
-    let mut row = |name: &str, digits: usize, figure: fn(&Summary) -> f64| {
-        let Statistic { mean, sd, ci95: [low, high] } = over(figure);
-        let number = |x: f64| format!("{x:.digits$}");
-        let interval = format!("{} to {}", number(low), number(high));
-        table.push([name.to_owned(), number(mean), number(sd), interval]);
-    };
-    row("time per token (ms)", 1, |s| s.tpt_ms);
-    row("time per accepted token (ms)", 1, |s| s.tpt_accepted_ms);
-    row("time to first token (ms)", 0, |s| s.ttft_ms);
-    row("output tokens", 0, |s| s.output_tokens as f64);
-    row("draft length", 2, |s| s.draft_length_mean);
-    row("accepted length", 2, |s| s.accepted_length_mean);
-    row("acceptance rate", 3, |s| s.acceptance_rate);
-    row("NAVs per output token", 3, |s| s.nav_frequency);
-    row("rollback rate", 3, |s| s.rollback_rate);
-    row("draft steps per output token", 3, |s| s.draft_steps_per_token);
-    row("discarded draft tokens", 0, |s| s.discarded_tokens as f64);
-    row("reused draft tokens", 0, |s| s.reused_tokens as f64);
-    row("uplink bytes per token", 0, |s| s.uplink_bytes_per_token);
-    for (name, figure) in [
-        (
-            "cloud GPU, active (J per 100 tokens)",
-            (|e| e.cloud_active) as fn(&pipesd_core::summary::Energy) -> Option<f64>,
-        ),
-        ("cloud GPU, whole run (J per 100 tokens)", |e| e.cloud_whole),
-        ("end to end (J per 100 tokens)", |e| e.end_to_end),
-    ] {
-        let joules: Option<Vec<f64>> =
-            summaries.iter().map(|s| figure(&s.energy_j_per_100_tokens)).collect();
-        let cells = match joules.as_deref().map(Statistic::of) {
-            None => ["not measured".into(), String::new(), String::new()],
-            Some(Statistic { mean, sd, ci95: [low, high] }) => {
-                [format!("{mean:.1}"), format!("{sd:.1}"), format!("{low:.1} to {high:.1}")]
-            }
+    for figure in FIGURES {
+        let digits = figure.digits;
+        let (mean, [sd, interval]) = match over(figure, summaries) {
+            None if figure.name.starts_with(ENERGY) => ("not measured".to_owned(), <_>::default()),
+            None => ("-".to_owned(), <_>::default()),
+            Some(statistic) => (format!("{:.digits$}", statistic.mean), statistic.spread(digits)),
         };
-        let [mean, sd, interval] = cells;
-        table.push([name.to_owned(), mean, sd, interval]);
+        table.push([figure.title.to_owned(), mean, sd, interval]);
     }
+    let runs = match summaries.len() {
+        1 => "one run".to_owned(),
+        runs => format!("{runs} runs"),
+    };
     let head = format!(
-        "{} on {} in {}, {} run(s)",
+        "{} on {} in {}, {runs}",
         configuration.method.name,
         configuration.profile.spec.name,
         configuration.scenario.spec.name,
-        summaries.len()
     );
     output::print(&format!("{head}\n{table}\n\nagain: {rerun}\n"))
 }

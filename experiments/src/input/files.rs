@@ -159,6 +159,8 @@ pub(crate) fn load_method(choice: &str, profile: &str) -> Result<LoadedMethod> {
         })?;
     let own_keys: Vec<&str> = own_keys.iter().map(String::as_str).collect();
     spec.drop_inherited(&own_keys);
+    // What is inherited may give way to `--set`; what the entry itself says must fit together.
+    spec.resolve().map_err(|error| bad_input!("{label}: {error}"))?;
     Ok(LoadedMethod { label, name, spec })
 }
 
@@ -184,13 +186,34 @@ fn flatten(
             flatten(shipped, base_entry, profile, label, bases_left - 1, &mut Vec::new())?
         }
     };
-    let special = ["base", "for"];
-    let own_for = entry.get("for").and_then(|by| by.get(profile)).and_then(toml::Value::as_table);
-    for (key, value) in entry.iter().chain(own_for.into_iter().flatten()) {
-        if !special.contains(&key.as_str()) {
-            own.push(key.clone());
-            keys.insert(key.clone(), value.clone());
+    let plain = entry.iter().filter(|(key, _)| !["base", "for"].contains(&key.as_str()));
+    for (key, value) in plain {
+        own.push(key.clone());
+        keys.insert(key.clone(), value.clone());
+    }
+    let by_profile = match entry.get("for") {
+        None => return Ok(keys),
+        Some(toml::Value::Table(by_profile)) => by_profile,
+        Some(other) => {
+            return Err(bad_input!("{label}: `for`: {other} is not a table of profiles").into());
         }
+    };
+    // All of them are read, so that a slip shows before its profile is run.
+    for (name, settings) in by_profile {
+        let mut candidate = keys.clone();
+        let Some(settings) = settings.as_table() else {
+            return Err(bad_input!("{label}: `for.{name}`: {settings} is not a table").into());
+        };
+        candidate.extend(settings.clone());
+        toml::Value::Table(candidate).try_into::<MethodSpec>().map_err(|error| {
+            bad_input!("{label}: `for.{name}`: {}", error.to_string().trim_end())
+        })?;
+        if name == profile {
+            own.extend(settings.keys().cloned());
+        }
+    }
+    if let Some(settings) = by_profile.get(profile).and_then(toml::Value::as_table) {
+        keys.extend(settings.clone());
     }
     Ok(keys)
 }

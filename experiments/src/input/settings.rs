@@ -9,7 +9,7 @@ use pipesd_core::method::MethodSpec;
 use pipesd_core::time::Duration;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::LinkConfig;
-use pipesd_sim::profile::{Profile, Sourced, Status};
+use pipesd_sim::profile::{DraftSpec, Profile, Sourced, Status};
 use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
 
@@ -31,6 +31,8 @@ pub(crate) struct Configuration {
     pub(crate) profile: LoadedProfile,
     pub(crate) scenario: LoadedScenario,
     pub(crate) method: LoadedMethod,
+    /// The draft model before any `--set`: its noise is a share of its mean.
+    draft_as_loaded: DraftSpec,
     edges: u32,
     verify_batch: u32,
 }
@@ -97,7 +99,10 @@ impl Configuration {
         let profile = load_profile(&choice.profile)?;
         let scenario = load_scenario(&choice.scenario)?;
         let method = load_method(&choice.method, &profile.spec.name)?;
-        let mut configuration = Self { profile, scenario, method, edges: 1, verify_batch: 1 };
+        let draft_as_loaded = profile.spec.draft.clone();
+        let (edges, verify_batch) = (1, 1);
+        let mut configuration =
+            Self { profile, scenario, method, draft_as_loaded, edges, verify_batch };
         configuration.apply(&choice.sets)?;
         Ok(configuration)
     }
@@ -139,7 +144,11 @@ impl Configuration {
         self.method.spec.drop_inherited(&method_keys);
         if let Err(error) = self.method.spec.resolve() {
             let source = sets.iter().rev().find(|set| set.starts_with(&format!("{}=", error.key)));
-            let label = source.map_or_else(|| self.method.label.clone(), |s| format!("--set {s}"));
+            let label = match source {
+                Some(set) => format!("--set {set}"),
+                None if sets.is_empty() => self.method.label.clone(),
+                None => format!("{} with --set {}", self.method.label, sets.join(" --set ")),
+            };
             return Err(bad_input!("{label}: {error}").into());
         }
         Ok(())
@@ -166,12 +175,8 @@ impl Configuration {
             "link" => {
                 let parsed: Result<LinkModel, toml::de::Error> = value.clone().try_into();
                 let model = parsed.map_err(|error| error.message().to_owned())?;
-                for link in [uplink, downlink] {
-                    link.model = model;
-                    if model == LinkModel::Packet {
-                        link.abortable = None;
-                    }
-                }
+                uplink.model = model;
+                downlink.model = model;
             }
             "abortable" => {
                 let abortable = value.as_bool().ok_or("expected true or false")?;
@@ -205,16 +210,20 @@ impl Configuration {
     }
 
     fn set_models(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
+        let traced = self.profile.trace.is_some();
         let profile = &mut self.profile.spec;
         match key {
+            "prompt_tokens" | "output_tokens" | "vocabulary" if traced => {
+                return Err("the profile is a trace, which has its own".to_owned());
+            }
             "draft_ms" => {
                 // The whole step, device included; its noise keeps its share.
-                let draft = &mut profile.draft;
+                let loaded = &self.draft_as_loaded;
                 let step_ms = number(value)?;
-                let share = step_ms / draft.step_ms.value;
-                draft.step_sd_ms = given(draft.step_sd_ms.value * share);
-                draft.prompt_sd_ms = given(draft.prompt_sd_ms.value * share);
-                draft.step_ms = given(step_ms);
+                let share = step_ms / loaded.step_ms.value.max(f64::MIN_POSITIVE);
+                profile.draft.step_sd_ms = given(loaded.step_sd_ms.value * share);
+                profile.draft.prompt_sd_ms = given(loaded.prompt_sd_ms.value * share);
+                profile.draft.step_ms = given(step_ms);
                 self.scenario.spec.device.added_draft_ms = given(0.0);
             }
             "draft_sd_ms" => {
@@ -305,6 +314,8 @@ fn given<T>(value: T) -> Sourced<T> {
 fn parse_value(text: &str) -> toml::Value {
     let document: Result<toml::Table, _> = format!("value = {text}").parse();
     match document {
+        // More than a value: a comment, another line.
+        _ if text.contains(['#', '\n', '\r']) => toml::Value::String(text.to_owned()),
         Ok(mut table) if table.len() == 1 => table.remove("value").expect("the only key"),
         _ => toml::Value::String(text.to_owned()),
     }

@@ -2,48 +2,12 @@
 
 use anyhow::{Context, Result};
 use pipesd_core::seed::Seed;
-use pipesd_core::summary::Summary;
 use pipesd_sim::world::{Setup, run};
 
 use super::Shard;
 use super::points::{Point, Points};
 use crate::commands::simulate::command;
-
-/// A figure of a row. An empty cell: not measured.
-#[derive(Clone, Copy)]
-pub(crate) struct Figure {
-    pub(crate) name: &'static str,
-    of: fn(&Summary) -> Option<f64>,
-}
-
-/// The figures of a row in order.
-pub(crate) const FIGURES: &[Figure] = &[
-    Figure { name: "tpt_ms", of: |s| Some(s.tpt_ms) },
-    Figure { name: "tpt_accepted_ms", of: |s| Some(s.tpt_accepted_ms) },
-    Figure { name: "ttft_ms", of: |s| Some(s.ttft_ms) },
-    Figure { name: "output_tokens", of: |s| Some(s.output_tokens as f64) },
-    Figure { name: "draft_length_mean", of: |s| Some(s.draft_length_mean) },
-    Figure { name: "accepted_length_mean", of: |s| Some(s.accepted_length_mean) },
-    Figure { name: "acceptance_rate", of: |s| Some(s.acceptance_rate) },
-    Figure { name: "nav_frequency", of: |s| Some(s.nav_frequency) },
-    Figure { name: "rollback_rate", of: |s| Some(s.rollback_rate) },
-    Figure { name: "draft_steps_per_token", of: |s| Some(s.draft_steps_per_token) },
-    Figure { name: "discarded_tokens", of: |s| Some(s.discarded_tokens as f64) },
-    Figure { name: "reused_tokens", of: |s| Some(s.reused_tokens as f64) },
-    Figure { name: "uplink_bytes_per_token", of: |s| Some(s.uplink_bytes_per_token) },
-    Figure {
-        name: "energy_j_per_100_tokens_cloud_active",
-        of: |s| s.energy_j_per_100_tokens.cloud_active,
-    },
-    Figure {
-        name: "energy_j_per_100_tokens_cloud_whole",
-        of: |s| s.energy_j_per_100_tokens.cloud_whole,
-    },
-    Figure {
-        name: "energy_j_per_100_tokens_end_to_end",
-        of: |s| s.energy_j_per_100_tokens.end_to_end,
-    },
-];
+use crate::figures::FIGURES;
 
 /// The rows of a sweep, or of one shard of it: row by row the runs of a point, point by point.
 #[derive(Debug)]
@@ -140,34 +104,5 @@ impl Rows {
         row.push_str(&again);
         row.push('\n');
         Ok(row)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use pipesd_core::account::Counts;
-    use pipesd_core::summary::Energy;
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn every_figure_of_a_summary_has_its_column() {
-        let counts = Counts { output: 1, navs_answered: 1, ..Counts::default() };
-        let summary = Summary::new(&counts, 0, &Energy::default());
-        let mut names = BTreeSet::new();
-        let Ok(Value::Object(summary)) = serde_json::to_value(summary) else { panic!("fields") };
-        for (name, value) in summary {
-            match value {
-                Value::Object(scopes) => {
-                    names.extend(scopes.keys().map(|scope| format!("{name}_{scope}")));
-                }
-                _ => names.extend([name]),
-            }
-        }
-        let columns: BTreeSet<String> = FIGURES.iter().map(|f| f.name.to_owned()).collect();
-        assert_eq!(columns, names);
     }
 }

@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::axis::Values;
-use super::rows::{FIGURES, Rows};
+use super::rows::Rows;
 use crate::commands::simulate::command;
+use crate::figures::FIGURES;
 use crate::statistics::{Moments, Statistic};
 
 /// A configuration's runs, summed up.
@@ -172,9 +173,9 @@ pub(crate) fn print_table(path: &Path, rows: &Rows) -> Result<()> {
             let statistic = moments.as_ref().map(|moments| quantiles.statistic(moments));
             let mean = statistic.map_or("-".into(), |s| format!("{:.digits$}", s.mean));
             write!(stdout, "  {mean:>11}")?;
-            if let (true, Some(Statistic { sd, ci95: [low, high], .. })) = (spread, statistic) {
-                let interval = format!("{low:.digits$} to {high:.digits$}");
-                write!(stdout, "  {:>8}  {interval:>19}", format!("{sd:.digits$}"))?;
+            if spread {
+                let [sd, interval] = statistic.map_or_else(Default::default, |s| s.spread(digits));
+                write!(stdout, "  {sd:>8}  {interval:>19}")?;
             }
         }
         Ok(writeln!(stdout)?)

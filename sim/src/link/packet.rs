@@ -41,6 +41,9 @@ pub struct PacketConfig {
     /// Bytes, headers included, that the bottleneck's queue holds with the packet being serialised.
     /// An empty queue takes any one packet.
     pub queue_bytes: u64,
+    /// Whether a message under way can be cut short: its packets not yet in the queue dropped. If
+    /// not, it runs to its end.
+    pub abortable: bool,
     /// Payload of a packet, at most.
     #[serde(default = "default_mtu")]
     pub mtu: u64,
@@ -152,6 +155,7 @@ impl PacketLink {
             self.happened.push_back((now, LinkEvent::Sent(id)));
         } else if let Some(Serving { message, start, cancelled: false, .. }) = self.serving
             && message.id == id
+            && self.config.abortable
         {
             // Without chance the plan needs no wire, so that the wire is still as it was.
             let mut wire = if self.is_certain() { &self.wire } else { &self.before }.clone();

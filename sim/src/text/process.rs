@@ -60,9 +60,11 @@ impl Process {
             return Err("slow_correlation lies strictly between -1 and 1".into());
         }
         let rises = self.knots.windows(2).all(|w| w[0][0] < w[1][0] && w[0][1] <= w[1][1]);
-        if self.knots.len() < 2 || !rises || self.knots.iter().flatten().any(|x| !x.is_finite()) {
+        // Beyond y = 15 a confidence is 1 to the last bit.
+        let in_range = |knot: &[f64; 2]| knot[0].is_finite() && (0.0..=15.0).contains(&knot[1]);
+        if self.knots.len() < 2 || !rises || !self.knots.iter().all(in_range) {
             return Err(
-                "knots are at least two pairs [x, y] with x rising and y not falling".into()
+                "knots are at least two pairs [x, y], x rising, y not falling, 0 to 15".into()
             );
         }
         if !self.acceptance_intercept.is_finite() || !self.acceptance_slope.is_finite() {
@@ -248,6 +250,7 @@ mod tests {
         assert!(Process { slow_share: 0.95, ..process() }.validate().is_err());
         assert!(Process { slow_correlation: 1.0, ..process() }.validate().is_err());
         assert!(Process { knots: vec![[0.0, 1.0], [0.0, 2.0]], ..process() }.validate().is_err());
+        assert!(Process { knots: vec![[0.0, -3.0], [1.0, 2.0]], ..process() }.validate().is_err());
         assert!(Process { vocabulary: 2, ..process() }.validate().is_err());
     }
 }

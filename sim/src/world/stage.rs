@@ -381,7 +381,9 @@ impl Stage {
     fn check_arrived(&mut self, session: SessionId, round: RoundId, tokens: u32) {
         let arrived = &mut self.node((session.0 >> 32) as u32).arrived;
         let index = arrived.iter().position(|(s, r, _)| (*s, *r) == (session, round));
-        let count = index.map_or(0, |index| arrived.swap_remove(index).2);
+        let count = index.map_or(0, |index| arrived[index].2);
+        // What came before it is verified or stale.
+        arrived.retain(|(s, r, _)| *s != session || *r > round);
         if count < tokens {
             let detail = format!("{round}: {tokens} tokens verified, {count} have arrived");
             self.fail(Violation::Law { law: 7, session, detail }.into());

@@ -57,6 +57,7 @@ pub(crate) fn profile(text: TextModel) -> Profile {
     let nothing_measured = EnergySpec {
         nav_base_j: None,
         nav_per_token_j: None,
+        cloud_active_w: None,
         cloud_idle_w: None,
         edge_active_w: None,
         edge_idle_w: None,

@@ -37,6 +37,7 @@ pub(super) struct Report {
     seeds: u32,
     tokens: u64,
     unpublished: Option<String>,
+    ordered: bool,
     cells: Vec<Compared>,
 }
 
@@ -57,6 +58,7 @@ impl Report {
             seeds,
             tokens,
             unpublished: plan.unpublished.clone(),
+            ordered: plan.ordered,
             cells,
         }
     }
@@ -83,8 +85,7 @@ impl Report {
     /// (scenario, dataset, slower, faster) in the paper's order.
     fn disorder(&self) -> Vec<[&str; 4]> {
         let mut wrong = Vec::new();
-        // Other items' methods stand in no order.
-        if self.item != "table1" {
+        if !self.ordered {
             return wrong;
         }
         for row in self.cells.chunks(self.methods.len()) {
@@ -161,7 +162,10 @@ impl Report {
         for Compared { cell, role, figures, command } in &self.cells {
             for (metric, ours, paper) in figures {
                 let paper = paper.map(|paper| paper.to_string()).unwrap_or_default();
-                let [low, high] = ours.ci95;
+                let [sd, low, high] = match (ours.sd, ours.ci95) {
+                    (Some(sd), Some([low, high])) => [sd, low, high].map(|x| x.to_string()),
+                    _ => <_>::default(), // One run has no spread.
+                };
                 text.push_str(&format!(
                     "{},{},{},{},{},{},{},{},{low},{high},{paper},{},{},{},{},{},{command}\n",
                     self.item,
@@ -171,7 +175,7 @@ impl Report {
                     cell.method,
                     metric.key(),
                     ours.mean,
-                    ours.sd,
+                    sd,
                     role.key(),
                     self.seed,
                     self.seeds,
@@ -210,7 +214,7 @@ impl Report {
                 let mut line = vec![row[0].cell.profile.clone(), row[0].cell.scenario.clone()];
                 line.extend(row[0].cell.variant.clone());
                 if several {
-                    line.push(metric.title().to_owned());
+                    line.push(metric.0.title.to_owned());
                 }
                 line.extend(row.iter().map(|compared| cell_text(compared, index)));
                 table.push(line);
@@ -251,7 +255,8 @@ impl Report {
 /// `134 (129) +3.9 %` with the mark of its role.
 fn cell_text(compared: &Compared, index: usize) -> String {
     let (metric, ours, paper) = &compared.figures[index];
-    let digits = metric.digits();
+    // Times stand for themselves without a fraction beside the paper's.
+    let digits = if metric.key() == "tpt_ms" { 0 } else { metric.0.digits };
     let mark = match compared.role {
         Role::Calibration => " c",
         Role::InSample => " i",

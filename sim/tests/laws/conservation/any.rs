@@ -89,8 +89,8 @@ pub(crate) fn link() -> impl Strategy<Value = LinkConfig> {
         },
     );
     let chance = (delays(), select(vec![0.0, 0.02, 0.3]), select(vec![0_u64, 3_000, 64_000]));
-    let packet = (rate(), delays(), delays(), chance).prop_map(
-        |(rate, startup, propagation, (jitter, loss, queue_bytes))| {
+    let packet = (rate(), delays(), delays(), chance, any::<bool>()).prop_map(
+        |(rate, startup, propagation, (jitter, loss, queue_bytes), abortable)| {
             LinkConfig::Packet(PacketConfig {
                 rate,
                 startup,
@@ -98,6 +98,7 @@ pub(crate) fn link() -> impl Strategy<Value = LinkConfig> {
                 jitter,
                 loss,
                 queue_bytes,
+                abortable,
                 mtu: PacketConfig::MTU,
                 header: PacketConfig::HEADER,
             })
