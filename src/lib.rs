@@ -44,4 +44,5 @@ pub mod seed;
 pub mod summary;
 pub mod time;
 pub mod trigger;
+pub mod tuner;
 pub mod upload;
