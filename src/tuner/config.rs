@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compression::Response;
 use super::error::TunerError;
 
 /// Evaluations of one search, at most: a fit takes time in the cube of their number.
@@ -29,6 +30,8 @@ pub enum Strategy {
         start: Start,
         /// How many there are, at least 1.
         starts: u32,
+        /// What the process is fitted to.
+        response: Response,
         /// What is gained.
         acquisition: Acquisition,
     },
@@ -54,7 +57,7 @@ pub enum Start {
 
 /// What an evaluation is expected to gain.
 ///
-/// ξ is in standard deviations of the values told so far, so that it means the same for
+/// ξ is in standard deviations of the values that the model sees, so that it means the same for
 /// milliseconds and seconds. (scikit-optimize 0.10 fits standardised targets too, but undoes the
 /// scaling before it applies ξ: there ξ = 0.1 is 0.1 of the target's unit.)
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,8 +87,8 @@ pub enum Recommendation {
 }
 
 impl TunerConfig {
-    /// Ours: five space-filling starts, noise-aware expected improvement, recommendation by the
-    /// posterior mean.
+    /// Ours: five space-filling starts, compressed values, noise-aware expected improvement,
+    /// recommendation by the posterior mean.
     ///
     /// Five are the fewest that let two length scales, a level and the noise begin to differ from
     /// their priors; more would be evaluations that learn from nothing.
@@ -93,7 +96,12 @@ impl TunerConfig {
     pub const fn bayes(evaluations: u32) -> Self {
         let acquisition = Acquisition::NoisyExpectedImprovement { xi: 0.0 };
         Self {
-            strategy: Strategy::Bayes { start: Start::SpaceFilling, starts: 5, acquisition },
+            strategy: Strategy::Bayes {
+                start: Start::SpaceFilling,
+                starts: 5,
+                response: Response::Compressed,
+                acquisition,
+            },
             evaluations,
             recommendation: Recommendation::PosteriorMean,
         }
@@ -104,7 +112,12 @@ impl TunerConfig {
     pub const fn paper() -> Self {
         let acquisition = Acquisition::ExpectedImprovement { xi: 0.1 };
         Self {
-            strategy: Strategy::Bayes { start: Start::Random, starts: 1, acquisition },
+            strategy: Strategy::Bayes {
+                start: Start::Random,
+                starts: 1,
+                response: Response::Plain,
+                acquisition,
+            },
             evaluations: 16,
             recommendation: Recommendation::BestObserved,
         }
