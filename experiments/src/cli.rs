@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::sweep::Shard;
 
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     /// Simulate one configuration and print its summary; draw it with --timeline.
     Simulate(Simulate),
     Sweep(Sweep),
+    /// Find a method's thresholds in the simulator by Bayesian optimisation, or a rival of it.
+    Tune(Tune),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
 }
@@ -162,4 +164,69 @@ pub(crate) struct Plan {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tune {
+    /// Models and testbed: a shipped profile's name, or a TOML file.
+    #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
+    pub(crate) profile: String,
+    /// Device and links: a shipped scenario's name, or a TOML file.
+    #[arg(long, default_value = "s1-laptop", value_name = "NAME|PATH")]
+    pub(crate) scenario: String,
+    /// A method whose trigger has thresholds: a shipped method's name, or a TOML file.
+    #[arg(long, default_value = "pipesd", value_name = "NAME|PATH")]
+    pub(crate) method: String,
+    /// Change one thing, as for `simulate`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// How to search.
+    #[arg(long, value_enum, default_value_t = Strategy::Bayes, conflicts_with = "compare")]
+    pub(crate) strategy: Strategy,
+    /// Search in every way, at equal budgets.
+    #[arg(long)]
+    pub(crate) compare: bool,
+    /// Candidates that a search tries.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) evaluations: u32,
+    /// Output tokens of each candidate's run, rounded up to whole prompts; the paper's are 20.
+    #[arg(long, default_value_t = 130, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) tokens: u64,
+    /// First seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Searches, with seeds SEED, SEED+1, ...; intervals are over these.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) searches: u32,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Searches at a time; default: one for each core. Results do not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+}
+
+/// Ways to search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strategy {
+    /// Ours: space-filling start, noise-aware expected improvement, least posterior mean.
+    Bayes,
+    /// The paper's: one random start, expected improvement with ξ = 0.1, best observed.
+    Paper,
+    /// A grid, best observed.
+    Grid,
+    /// Random points, best observed.
+    Random,
+}
+
+impl Strategy {
+    /// Its name on the command line and in results.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Bayes => "bayes",
+            Self::Paper => "paper",
+            Self::Grid => "grid",
+            Self::Random => "random",
+        }
+    }
 }

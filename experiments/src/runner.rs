@@ -18,8 +18,7 @@ pub(crate) struct Task<'a> {
 
 /// Runs the tasks on `jobs` cores (default: all).
 pub(crate) fn run_all(tasks: &[Task<'_>], jobs: Option<u32>) -> Result<Vec<RunResult>> {
-    let threads = jobs.map_or(0, |jobs| jobs as usize);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let pool = pool(jobs)?;
     let progress = progress_bar(tasks.len() as u64);
     let results = pool.install(|| {
         tasks
@@ -34,6 +33,12 @@ pub(crate) fn run_all(tasks: &[Task<'_>], jobs: Option<u32>) -> Result<Vec<RunRe
     });
     progress.finish_and_clear();
     results
+}
+
+/// `jobs` threads, or one for each core.
+pub(crate) fn pool(jobs: Option<u32>) -> Result<rayon::ThreadPool> {
+    let threads = jobs.map_or(0, |jobs| jobs as usize);
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)
 }
 
 /// A bar with the time left on stderr; drawn on a terminal only.

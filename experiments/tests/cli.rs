@@ -346,3 +346,24 @@ fn table_1_has_its_cells_roles_and_order() {
     assert!(errors["prediction"]["humaneval"].as_f64().expect("an error") < 8.0, "{errors}");
     assert_eq!(table["out_of_order"], serde_json::json!([]));
 }
+
+/// A short search, twice, with any number of jobs; and a method without thresholds is refused.
+#[test]
+fn tune_finds_thresholds_better_than_the_worst() {
+    let arguments =
+        ["tune", "--compare", "--evaluations", "9", "--searches", "2", "--tokens", "130", "--json"];
+    let with_jobs = |jobs| stdout(&[&arguments[..], &["--jobs", jobs]].concat());
+    let text = with_jobs("1");
+    assert_eq!(text, with_jobs("2"));
+    let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let strategies = found["strategies"].as_array().expect("strategies");
+    assert_eq!(strategies.len(), 4);
+    let bayes = &strategies[0];
+    assert_eq!(bayes["strategy"], "bayes");
+    // Low thresholds cost hundreds of milliseconds a token; the search must get away from there.
+    assert!(bayes["tpt_ms"]["mean"].as_f64() < found["as_shipped_tpt_ms"].as_f64(), "{found}");
+    let threshold = bayes["searches"][0]["sequence_threshold"].as_f64().expect("a threshold");
+    assert!(0.0 < threshold && threshold < 1.0);
+    refuses(&["tune", "--method", "vanilla"], &["vanilla", "no threshold"]);
+    refuses(&["tune", "--evaluations", "0"], &["--evaluations"]);
+}

@@ -4,6 +4,7 @@ mod plan;
 mod reproduce;
 pub(crate) mod simulate;
 mod sweep;
+mod tune;
 
 use anyhow::Result;
 
@@ -15,6 +16,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Reproduce(options) => reproduce::run(options),
         Command::Simulate(options) => simulate::run(options),
         Command::Sweep(options) => sweep::run(options),
+        Command::Tune(options) => tune::run(options),
         Command::Plan(options) => plan::run(options),
     }
 }

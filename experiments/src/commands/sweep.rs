@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::Sweep;
 use crate::output;
+use crate::runner::pool;
 use crate::runner::progress_bar;
 use crate::sweep::{
     Overrides, Plan, Points, Rows, Shard, Table, execute, merge, print_json, print_table,
@@ -15,10 +16,7 @@ pub(crate) fn run(options: &Sweep) -> Result<()> {
     let overrides = Overrides { seed: options.seed, seeds: options.seeds, tokens: options.tokens };
     let plan = Plan::read(&options.plan, overrides)?;
     let combinations = plan.combinations();
-    let threads = options.jobs.map_or(0, |jobs| jobs as usize);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let points = pool.install(|| Points::new(plan))?;
-    drop(pool);
+    let points = pool(options.jobs)?.install(|| Points::new(plan))?;
     let left_out = combinations - points.count();
     if left_out > 0 {
         eprintln!("left out {left_out} of {combinations} combinations: they contradict themselves");

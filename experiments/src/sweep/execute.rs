@@ -9,6 +9,7 @@ use pipesd_sim::world::Setup;
 
 use super::points::Point;
 use super::rows::Rows;
+use crate::runner::pool;
 
 /// Runs of each worker that may be done before an earlier one is: a kill loses these at most, and
 /// with fewer a long run would leave the other workers idle.
@@ -48,8 +49,7 @@ pub(crate) fn execute(
     jobs: Option<u32>,
     mut write: impl FnMut(&[String]) -> Result<()>,
 ) -> Result<()> {
-    let threads = jobs.map_or(0, |jobs| jobs as usize);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let pool = pool(jobs)?;
     let jobs = pool.current_num_threads();
     let queue = Queue { next: first, handed_over: first, stopped: false, current: None };
     let shared = Shared {
