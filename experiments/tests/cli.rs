@@ -345,6 +345,27 @@ fn table_1_has_its_cells_roles_and_order() {
     let errors = &table["mean_absolute_error_pct"];
     assert!(errors["prediction"]["humaneval"].as_f64().expect("an error") < 8.0, "{errors}");
     assert_eq!(table["out_of_order"], serde_json::json!([]));
+    // The README shows what is printed.
+    let readme = include_str!("../../README.md");
+    for row in cells.chunks(4) {
+        let mut line = format!("| {} | {} |", word(&row[0]["dataset"]), word(&row[0]["scenario"]));
+        for cell in row {
+            let number = |key: &str| cell[key].as_f64().expect("a number");
+            let mark = match word(&cell["role"]) {
+                "calibration" => " c",
+                "in_sample" => " i",
+                _ => "",
+            };
+            let (ours, paper) = (number("tpt_ms"), number("paper_tpt_ms"));
+            let error = number("tpt_ms_error_pct");
+            line.push_str(&format!(" {ours:.0} ({paper:.0}) {error:+.1} %{mark} |"));
+        }
+        assert!(readme.contains(&line), "the README's Table 1 lacks: {line}");
+    }
+}
+
+fn word(value: &serde_json::Value) -> &str {
+    value.as_str().expect("a word")
 }
 
 /// A short search, twice, with any number of jobs; and a method without thresholds is refused.
