@@ -130,7 +130,7 @@ fn bad_files_are_refused_by_file_and_line() {
     // An unknown key and a wrong type name their line.
     let unknown = at("unknown.toml", &scenario.replace("[uplink]", "[uplink]\nspeed = 3"));
     refuses(&["simulate", "--scenario", &unknown], &["unknown.toml", "line 9", "speed"]);
-    let typed = at("typed.toml", &profile.replace("value = 44.3", "value = \"fast\""));
+    let typed = at("typed.toml", &profile.replace("mean = 44.3", "mean = \"fast\""));
     refuses(&["simulate", "--profile", &typed], &["typed.toml", "line", "fast"]);
     let cut = at("cut-profile.toml", &profile[..profile.len() / 2]);
     refuses(&["simulate", "--profile", &cut], &["cut-profile.toml", "line"]);
@@ -139,7 +139,7 @@ fn bad_files_are_refused_by_file_and_line() {
     refuses(&["simulate", "--profile", &energy], &["energy.toml", "nav_base_j", "out of range"]);
     let slow = at("slow.toml", &profile.replace("mean = 55.1", "mean = 1e300"));
     refuses(&["simulate", "--profile", &slow], &["slow.toml", "overhead_ms", "1000000 ms"]);
-    let negative = at("negative.toml", &profile.replace("value = 44.3", "value = -44.3"));
+    let negative = at("negative.toml", &profile.replace("mean = 44.3", "mean = -44.3"));
     refuses(&["simulate", "--profile", &negative], &["negative.toml", "draft.step_ms", "-44.3"]);
 
     // A method file with an unknown key, an unknown base, a threshold out of range.

@@ -333,7 +333,7 @@ fn the_svg_is_deterministic_and_has_a_legend() {
         "budget",
         "batch 2",
         "with NAV request",
-        "cancelled",
+        "called off",
         "NAV",
         "verdict",
     ];

@@ -47,6 +47,12 @@ impl Latency {
     /// The value at quantile `u`, 0 < u < 1.
     #[must_use]
     pub fn at(&self, u: f64) -> Duration {
+        time::from_millis(self.millis_at(u))
+    }
+
+    /// The same \[ms\], to be added to.
+    #[must_use]
+    pub fn millis_at(&self, u: f64) -> f64 {
         let ms = match self {
             Self::Constant { mean } => *mean,
             Self::Normal { mean, sd, min } => (mean + sd * normal::quantile(u)).max(*min),
@@ -59,7 +65,34 @@ impl Latency {
             Self::Samples { values } => values[(u * values.len() as f64) as usize],
         };
         // A far tail is cut: no draw may outlast a session's patience.
-        time::from_millis(ms.min(LATENCY_MAX_MS))
+        ms.min(LATENCY_MAX_MS)
+    }
+
+    /// The mean, clipping at `min` and at zero apart \[ms\].
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        match self {
+            Self::Constant { mean } | Self::Normal { mean, .. } => *mean,
+            Self::LogNormal { mean, shift, .. } => mean + shift,
+            Self::Samples { values } => values.iter().sum::<f64>() / values.len() as f64,
+        }
+    }
+
+    /// The same distribution, every value multiplied by `factor`.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        match self {
+            Self::Constant { mean } => Self::Constant { mean: mean * factor },
+            Self::Normal { mean, sd, min } => {
+                Self::Normal { mean: mean * factor, sd: sd * factor, min: min * factor }
+            }
+            Self::LogNormal { mean, sd, shift } => {
+                Self::LogNormal { mean: mean * factor, sd: sd * factor, shift: shift * factor }
+            }
+            Self::Samples { values } => {
+                Self::Samples { values: values.iter().map(|value| value * factor).collect() }
+            }
+        }
     }
 
     /// What is wrong with the parameters, if anything.
@@ -109,6 +142,22 @@ mod tests {
         assert!((mean - 44.0).abs() < 0.2 && (sd - 6.0).abs() < 0.2, "{mean} ± {sd}");
         let (mean, _) = moments(&Latency::Samples { values: vec![10.0, 20.0] });
         assert!((mean - 15.0).abs() < 0.1, "{mean}");
+    }
+
+    #[test]
+    fn a_scaled_distribution_has_scaled_quantiles_and_mean() {
+        for latency in [
+            Latency::Constant { mean: 3.0 },
+            Latency::Normal { mean: 44.0, sd: 6.0, min: 40.0 },
+            Latency::LogNormal { mean: 55.0, sd: 10.0, shift: -21.0 },
+            Latency::Samples { values: vec![10.0, 20.0, 60.0] },
+        ] {
+            let half = latency.scaled(0.5);
+            assert!((half.mean() - 0.5 * latency.mean()).abs() < 1e-9);
+            for u in [0.01, 0.4, 0.5, 0.99] {
+                assert!((half.millis_at(u) - 0.5 * latency.millis_at(u)).abs() < 1e-9, "{half:?}");
+            }
+        }
     }
 
     #[test]

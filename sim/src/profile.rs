@@ -7,7 +7,6 @@ use pipesd_core::time::{self, Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Latency;
-use crate::normal;
 use crate::text::{Process, Trace};
 
 /// How a value came to be.
@@ -83,10 +82,8 @@ pub struct TextSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftSpec {
-    /// Mean of a step \[ms\].
-    pub step_ms: Sourced<f64>,
-    /// Standard deviation of a step about its prompt's mean \[ms\].
-    pub step_sd_ms: Sourced<f64>,
+    /// A step, from a fitted distribution or measured samples.
+    pub step_ms: Sourced<Latency>,
     /// Standard deviation of a prompt's mean \[ms\].
     pub prompt_sd_ms: Sourced<f64>,
     /// Prefill \[ms per prompt token\].
@@ -97,8 +94,8 @@ pub struct DraftSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerificationSpec {
-    /// A pass without draft tokens \[ms\].
-    pub base_ms: Sourced<f64>,
+    /// A pass without draft tokens, from a fitted distribution or measured samples.
+    pub base_ms: Sourced<Latency>,
     /// Added by each verified token \[ms\].
     pub per_token_ms: Sourced<f64>,
     /// Prefill \[ms per prompt token\].
@@ -154,10 +151,8 @@ pub enum TextModel {
 /// Latency of the draft model, with the device's share in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DraftLatency {
-    /// Mean of a step \[ms\].
-    pub step_ms: f64,
-    /// Standard deviation of a step about its prompt's mean \[ms\].
-    pub step_sd_ms: f64,
+    /// A step on the reference device.
+    pub step: Latency,
     /// Standard deviation of a prompt's mean \[ms\].
     pub prompt_sd_ms: f64,
     /// Added to each step by the device \[ms\].
@@ -166,25 +161,20 @@ pub struct DraftLatency {
     pub prefill_ms_per_token: f64,
 }
 
-/// A step never takes less than this share of its mean: the normal distribution's left tail is an
-/// artefact of the fit.
-const STEP_FLOOR: f64 = 0.5;
-
 impl DraftLatency {
     /// A step at quantile `u`, on a prompt whose effect is `prompt` standard deviations.
     #[must_use]
     pub fn step(&self, u: f64, prompt: f64) -> Duration {
-        let noise = self.step_sd_ms * normal::quantile(u) + self.prompt_sd_ms * prompt;
-        let step = (self.step_ms + noise).max(STEP_FLOOR * self.step_ms);
-        time::from_millis(step + self.added_ms)
+        let step = self.step.millis_at(u) + self.prompt_sd_ms * prompt;
+        time::from_millis(step.max(0.0) + self.added_ms)
     }
 }
 
 /// GPU time of the target model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerificationLatency {
-    /// A pass without draft tokens \[ms\].
-    pub base_ms: f64,
+    /// A pass without draft tokens.
+    pub base: Latency,
     /// Added by each verified token \[ms\].
     pub per_token_ms: f64,
     /// Prefill \[ms per prompt token\].
@@ -192,10 +182,10 @@ pub struct VerificationLatency {
 }
 
 impl VerificationLatency {
-    /// GPU time of a pass over `tokens` drafts.
+    /// GPU time of a pass over `tokens` drafts, at quantile `u` of its base.
     #[must_use]
-    pub fn gpu(&self, tokens: u64) -> Duration {
-        time::from_millis(self.base_ms + self.per_token_ms * tokens as f64)
+    pub fn gpu(&self, tokens: u64, u: f64) -> Duration {
+        time::from_millis(self.base.millis_at(u).max(0.0) + self.per_token_ms * tokens as f64)
     }
 }
 
@@ -249,13 +239,16 @@ impl ProfileSpec {
             }
             _ => return Err("a profile has either a `text` table or a `trace` file".into()),
         };
-        self.overhead_ms.value.validate().map_err(|problem| format!("`overhead_ms`: {problem}"))?;
+        for (key, latency) in [
+            ("overhead_ms", &self.overhead_ms),
+            ("draft.step_ms", &self.draft.step_ms),
+            ("verification.base_ms", &self.verification.base_ms),
+        ] {
+            latency.value.validate().map_err(|problem| format!("`{key}`: {problem}"))?;
+        }
         let milliseconds = [
-            ("draft.step_ms", self.draft.step_ms.value),
-            ("draft.step_sd_ms", self.draft.step_sd_ms.value),
             ("draft.prompt_sd_ms", self.draft.prompt_sd_ms.value),
             ("draft.prefill_ms_per_token", self.draft.prefill_ms_per_token.value),
-            ("verification.base_ms", self.verification.base_ms.value),
             ("verification.per_token_ms", self.verification.per_token_ms.value),
             ("verification.prefill_ms_per_token", self.verification.prefill_ms_per_token.value),
         ];
@@ -292,14 +285,13 @@ impl ProfileSpec {
             output_tokens: self.output_tokens.value,
             text,
             draft: DraftLatency {
-                step_ms: self.draft.step_ms.value,
-                step_sd_ms: self.draft.step_sd_ms.value,
+                step: self.draft.step_ms.value.clone(),
                 prompt_sd_ms: self.draft.prompt_sd_ms.value,
                 added_ms,
                 prefill_ms_per_token: self.draft.prefill_ms_per_token.value,
             },
             verification: VerificationLatency {
-                base_ms: self.verification.base_ms.value,
+                base: self.verification.base_ms.value.clone(),
                 per_token_ms: self.verification.per_token_ms.value,
                 prefill_ms_per_token: self.verification.prefill_ms_per_token.value,
             },

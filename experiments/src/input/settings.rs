@@ -7,7 +7,7 @@ use pipesd_core::cloud::CloudConfig;
 use pipesd_core::edge::EdgeConfig;
 use pipesd_core::method::MethodSpec;
 use pipesd_core::time::Duration;
-use pipesd_sim::distribution::Latency;
+use pipesd_sim::distribution::{LATENCY_MAX_MS, Latency};
 use pipesd_sim::link::LinkConfig;
 use pipesd_sim::profile::{DraftSpec, Profile, Sourced, Status};
 use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
@@ -219,21 +219,25 @@ impl Configuration {
             "draft_ms" => {
                 // The whole step, device included; its noise keeps its share.
                 let loaded = &self.draft_as_loaded;
-                let step_ms = number(value)?;
-                let share = step_ms / loaded.step_ms.value.max(f64::MIN_POSITIVE);
-                profile.draft.step_sd_ms = given(loaded.step_sd_ms.value * share);
+                let step_ms = milliseconds(value)?;
+                let share = step_ms / loaded.step_ms.value.mean().max(f64::MIN_POSITIVE);
                 profile.draft.prompt_sd_ms = given(loaded.prompt_sd_ms.value * share);
-                profile.draft.step_ms = given(step_ms);
+                profile.draft.step_ms = given(loaded.step_ms.value.scaled(share));
                 self.scenario.spec.device.added_draft_ms = given(0.0);
             }
             "draft_sd_ms" => {
-                profile.draft.step_sd_ms = given(number(value)?);
+                let mean = profile.draft.step_ms.value.mean();
+                let (sd, min) = (milliseconds(value)?, 0.0);
+                profile.draft.step_ms = given(Latency::Normal { mean, sd, min });
                 profile.draft.prompt_sd_ms = given(0.0);
             }
-            "verify_base_ms" => profile.verification.base_ms = given(number(value)?),
+            "verify_base_ms" => {
+                profile.verification.base_ms =
+                    given(Latency::Constant { mean: milliseconds(value)? });
+            }
             "verify_per_token_ms" => profile.verification.per_token_ms = given(number(value)?),
             "overhead_ms" => {
-                profile.overhead_ms = given(Latency::Constant { mean: number(value)? });
+                profile.overhead_ms = given(Latency::Constant { mean: milliseconds(value)? });
             }
             "vocabulary" => profile.vocabulary = given(count(value, 3, 10_000_000)?),
             "prompt_tokens" => profile.prompt_tokens = given(count(value, 1, 1_000_000)?),
@@ -294,6 +298,16 @@ fn number(value: &toml::Value) -> Result<f64, String> {
         _ => None,
     };
     number.filter(|number| !number.is_nan()).ok_or_else(|| "expected a number".to_owned())
+}
+
+/// A latency, within what the simulator takes.
+fn milliseconds(value: &toml::Value) -> Result<f64, String> {
+    let ms = number(value)?;
+    if (0.0..=LATENCY_MAX_MS).contains(&ms) {
+        Ok(ms)
+    } else {
+        Err(format!("{ms:e} ms is out of range: it must be 0 to {LATENCY_MAX_MS} ms"))
+    }
 }
 
 fn count(value: &toml::Value, min: i64, max: i64) -> Result<u32, String> {

@@ -75,7 +75,7 @@ const ROWS: [Row; 5] = [
         &[
             (Sample::Name("7.2 ×3"), "round 7, batch 2, 3 tokens"),
             (Sample::Upload(true, false), "with NAV request"),
-            (Sample::Upload(false, true), "cancelled"),
+            (Sample::Upload(false, true), "called off"),
             (Sample::Pass, "NAV"),
             (Sample::Verdict, "verdict: 4/5 = accepted/drafted"),
         ],

@@ -102,11 +102,12 @@ impl Texts {
     /// How long a forward pass takes, server overhead included, and the part of it on the GPU.
     pub(super) fn verify_time(&mut self, blocks: &[VerifyBlock]) -> (Duration, Duration) {
         let tokens: u64 = blocks.iter().map(|block| block.drafts.len() as u64).sum();
-        let gpu = self.profile.verification.gpu(tokens);
         let first = blocks.first().expect("a pass has a block");
         let open = self.open.get_mut(&first.session).expect("verified sessions are open");
         let key = u64::from(first.keep) + first.feed.len() as u64;
-        let overhead = self.profile.overhead.at(open.verify_draws.at(key).uniform());
+        let mut draws = open.verify_draws.at(key);
+        let overhead = self.profile.overhead.at(draws.uniform());
+        let gpu = self.profile.verification.gpu(tokens, draws.uniform());
         (gpu + overhead, gpu)
     }
 

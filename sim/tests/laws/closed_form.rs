@@ -5,6 +5,7 @@ use pipesd_core::event::Event;
 use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Instant, as_millis};
+use pipesd_sim::distribution::Latency;
 use pipesd_sim::profile::{Profile, TextModel, VerificationLatency};
 use pipesd_sim::text::Process;
 use pipesd_sim::world::{Setup, run};
@@ -33,7 +34,11 @@ fn independent(intercept: f64) -> TextModel {
 fn vanilla(draft_length: u32, intercept: f64, tokens: u32) -> Setup {
     let entry =
         support::VANILLA.replace("draft_length = 6", &format!("draft_length = {draft_length}"));
-    let gpu = VerificationLatency { base_ms: 7.15, per_token_ms: 0.24, prefill_ms_per_token: 1.0 };
+    let gpu = VerificationLatency {
+        base: Latency::Constant { mean: 7.15 },
+        per_token_ms: 0.24,
+        prefill_ms_per_token: 1.0,
+    };
     let profile = support::profile(independent(intercept));
     let profile = Profile { output_tokens: tokens, verification: gpu, ..profile };
     support::setup(support::method(&entry), profile, u64::from(tokens))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use expect_test::{ExpectFile, expect_file};
 use pipesd_core::event::{Event, Stamped};
 use pipesd_core::time::Instant;
+use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{AffineConfig, LinkConfig};
 use pipesd_sim::profile::Profile;
 use pipesd_sim::world::Setup;
@@ -96,7 +97,7 @@ fn discarded(abortable: bool, golden: &ExpectFile) {
         let LinkConfig::Affine(config) = setup.uplink.clone() else { panic!("an affine link") };
         let uplink = LinkConfig::Affine(AffineConfig { abortable, ..config });
         let mut profile = Profile::clone(&setup.profile);
-        profile.verification.base_ms = 33.0;
+        profile.verification.base = Latency::Constant { mean: 33.0 };
         Setup { uplink, profile: Arc::new(profile), ..setup }
     };
     // Windows of N̂ ahead make that upload a long one.

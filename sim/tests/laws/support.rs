@@ -70,14 +70,13 @@ pub(crate) fn profile(text: TextModel) -> Profile {
         output_tokens: 130,
         text,
         draft: DraftLatency {
-            step_ms: 10.0,
-            step_sd_ms: 0.0,
+            step: Latency::Constant { mean: 10.0 },
             prompt_sd_ms: 0.0,
             added_ms: 0.0,
             prefill_ms_per_token: 1.0,
         },
         verification: VerificationLatency {
-            base_ms: 30.0,
+            base: Latency::Constant { mean: 30.0 },
             per_token_ms: 0.0,
             prefill_ms_per_token: 1.0,
         },

@@ -106,17 +106,15 @@ impl Report {
     pub(super) fn json(&self) -> Value {
         let cells: Vec<Value> =
             self.cells.iter().map(|compared| self.cell_json(compared)).collect();
-        let errors: Map<String, Value> = self
-            .errors()
-            .into_iter()
-            .map(|(role, groups)| {
-                let groups: Map<String, Value> = groups
-                    .into_iter()
-                    .map(|(group, errors)| (group, json!(mean_absolute(&errors))))
-                    .collect();
+        let errors = self.errors();
+        let by_group = |of: fn(&[f64]) -> f64| -> Map<String, Value> {
+            let roles = errors.iter().map(|(role, groups)| {
+                let groups: Map<String, Value> =
+                    groups.iter().map(|(group, list)| (group.clone(), json!(of(list)))).collect();
                 (role.key().to_owned(), Value::Object(groups))
-            })
-            .collect();
+            });
+            roles.collect()
+        };
         json!({
             "item": self.item,
             "title": self.title,
@@ -126,7 +124,8 @@ impl Report {
             "tokens": self.tokens,
             "cells": cells,
             "unpublished": self.unpublished,
-            "mean_absolute_error_pct": errors,
+            "mean_absolute_error_pct": by_group(mean_absolute),
+            "mean_error_pct": by_group(mean),
             "out_of_order": self.disorder(),
         })
     }
@@ -238,7 +237,7 @@ impl Report {
         let mut errors = output::Rows::new(&["role", group, "mean |error|", "bias", "cells"], 2);
         for (role, groups) in self.errors() {
             for (group, list) in groups {
-                let bias = list.iter().sum::<f64>() / list.len() as f64;
+                let bias = mean(&list);
                 errors.push([
                     role.key().to_owned(),
                     group,
@@ -269,6 +268,10 @@ fn cell_text(compared: &Compared, index: usize) -> String {
             format!("{:.digits$} ({paper:.digits$}) {error:+5.1} %{mark}", ours.mean)
         }
     }
+}
+
+fn mean(errors: &[f64]) -> f64 {
+    errors.iter().sum::<f64>() / errors.len() as f64
 }
 
 fn mean_absolute(errors: &[f64]) -> f64 {

@@ -139,9 +139,12 @@ fn profile() -> impl Strategy<Value = Profile> {
     (texts, ms(), noise, ms(), ms(), ms()).prop_map(|(texts, step, sd, base, per_token, server)| {
         let profile = support::profile(TextModel::clone(&support::trace(texts)));
         Profile {
-            draft: DraftLatency { step_ms: step, step_sd_ms: sd, ..profile.draft },
+            draft: DraftLatency {
+                step: Latency::Normal { mean: step, sd, min: 0.0 },
+                ..profile.draft
+            },
             verification: VerificationLatency {
-                base_ms: base,
+                base: Latency::Samples { values: vec![base, base + sd] },
                 per_token_ms: per_token,
                 prefill_ms_per_token: 1.0,
             },
