@@ -8,8 +8,8 @@ minimum    the same runs, recommending skopt.expected_minimum(result), the minim
 ei         as default, with acq_func="EI"
 paper      EI with xi = 0.1 from one random start (the tuner of the paper); result.x
 
-    python3 -m venv /tmp/skopt && /tmp/skopt/bin/pip install scikit-optimize==0.10.2
-    cargo run --release --example tuner_regret -- --python /tmp/skopt/bin/python
+    python3 -m venv .venv && .venv/bin/pip install scikit-optimize==0.10.2
+    cargo run --release --example tuner_regret -- --python .venv/bin/python
 """
 
 import json

@@ -52,9 +52,9 @@ pub(crate) struct Reproduce {
     pub(crate) out: PathBuf,
 }
 
+/// What to run.
 #[derive(Debug, Args)]
-#[command(allow_negative_numbers = true)]
-pub(crate) struct Simulate {
+pub(crate) struct Configure {
     /// Models and testbed: a shipped profile's name, or a TOML file.
     #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
     pub(crate) profile: String,
@@ -68,6 +68,13 @@ pub(crate) struct Simulate {
     /// `draft_ms=30`; may be repeated. An unknown key lists all keys.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct Simulate {
+    #[command(flatten)]
+    pub(crate) configuration: Configure,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -168,18 +175,8 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Args)]
 pub(crate) struct Tune {
-    /// Models and testbed: a shipped profile's name, or a TOML file.
-    #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
-    pub(crate) profile: String,
-    /// Device and links: a shipped scenario's name, or a TOML file.
-    #[arg(long, default_value = "s1-laptop", value_name = "NAME|PATH")]
-    pub(crate) scenario: String,
-    /// A method whose trigger has thresholds: a shipped method's name, or a TOML file.
-    #[arg(long, default_value = "pipesd", value_name = "NAME|PATH")]
-    pub(crate) method: String,
-    /// Change one thing, as for `simulate`; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) configuration: Configure,
     /// How to search.
     #[arg(long, value_enum, default_value_t = Strategy::Bayes, conflicts_with = "compare")]
     pub(crate) strategy: Strategy,

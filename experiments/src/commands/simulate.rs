@@ -17,12 +17,7 @@ use crate::runner::{Task, run_all};
 use crate::statistics::Statistic;
 
 pub(crate) fn run(options: &Simulate) -> Result<()> {
-    let choice = Choice {
-        profile: options.profile.clone(),
-        scenario: options.scenario.clone(),
-        method: options.method.clone(),
-        sets: options.sets.clone(),
-    };
+    let choice = Choice::from(&options.configuration);
     let configuration = Configuration::load(&choice)?;
     let setup = configuration.setup(options.tokens, false)?;
     let seeds = seed_range(options.seed, options.seeds)?;
@@ -68,7 +63,7 @@ fn document(
         "profile": configuration.profile.spec.name,
         "scenario": configuration.scenario.spec.name,
         "method": configuration.method.name,
-        "set": options.sets,
+        "set": options.configuration.sets,
         "seed": options.seed,
         "seeds": options.seeds,
         "settings": configuration.method.spec,

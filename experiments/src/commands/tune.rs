@@ -25,12 +25,7 @@ struct Found {
 }
 
 pub(crate) fn run(options: &Tune) -> Result<()> {
-    let choice = Choice {
-        profile: options.profile.clone(),
-        scenario: options.scenario.clone(),
-        method: options.method.clone(),
-        sets: options.sets.clone(),
-    };
+    let choice = Choice::from(&options.configuration);
     let configuration = Configuration::load(&choice)?;
     let keys = threshold_keys(&configuration)?;
     let seeds = super::simulate::seed_range(options.seed, options.searches)?;
@@ -165,10 +160,10 @@ fn document(
         .collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "profile": options.profile,
-        "scenario": options.scenario,
-        "method": options.method,
-        "set": options.sets,
+        "profile": options.configuration.profile,
+        "scenario": options.configuration.scenario,
+        "method": options.configuration.method,
+        "set": options.configuration.sets,
         "evaluations": options.evaluations,
         "tokens": options.tokens,
         "as_shipped_tpt_ms": shipped,
@@ -202,9 +197,9 @@ fn print_table(
         "{} on {} in {}: {} evaluations of {} tokens, {} search(es)\n{table}\n\nwithout tuning: \
          {shipped:.1} ms; each recommendation is judged by {} runs of {VALIDATION_TOKENS} tokens \
          on other prompts\n",
-        options.method,
-        options.profile,
-        options.scenario,
+        options.configuration.method,
+        options.configuration.profile,
+        options.configuration.scenario,
         options.evaluations,
         options.tokens,
         options.searches,

@@ -13,6 +13,8 @@ use pipesd_sim::profile::{DraftSpec, Profile, Sourced, Status};
 use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
 
+use crate::cli::Configure;
+
 use super::files::{LoadedMethod, LoadedProfile, LoadedScenario};
 use super::{BadInput, bad_input, load_method, load_profile, load_scenario};
 
@@ -23,6 +25,18 @@ pub(crate) struct Choice {
     pub(crate) scenario: String,
     pub(crate) method: String,
     pub(crate) sets: Vec<String>,
+}
+
+impl From<&Configure> for Choice {
+    fn from(typed: &Configure) -> Self {
+        let Configure { profile, scenario, method, sets } = typed;
+        Self {
+            profile: profile.clone(),
+            scenario: scenario.clone(),
+            method: method.clone(),
+            sets: sets.clone(),
+        }
+    }
 }
 
 /// A configuration with everything read and applied.

@@ -1,43 +1,6 @@
-//! The program as a user meets it: exit codes, messages, bytes on stdout.
+//! Commands, files and settings: exit codes, messages, bytes on stdout.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn pipesd(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pipesd")).args(arguments).output().expect("pipesd starts")
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = pipesd(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// A folder of this test's own.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).expect("a folder of the test");
-    folder
-}
-
-fn write(folder: &Path, name: &str, content: &str) -> String {
-    let path = folder.join(name);
-    std::fs::write(&path, content).expect("a file of the test");
-    path.to_str().expect("a path in UTF-8").to_owned()
-}
-
-/// Bad input: exit code 2, nothing on stdout, one message with all of `words`.
-fn refuses(arguments: &[&str], words: &[&str]) {
-    let output = pipesd(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
-    assert!(output.stdout.is_empty(), "{arguments:?} printed results");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    for word in words {
-        assert!(stderr.contains(word), "{arguments:?}: `{word}` is not in: {stderr}");
-    }
-}
+use crate::support::{folder, pipesd, refuses, stdout, write};
 
 #[test]
 fn bad_settings_are_refused_by_flag() {
@@ -107,9 +70,9 @@ fn bad_flags_are_refused() {
 #[test]
 fn bad_files_are_refused_by_file_and_line() {
     let folder = folder("bad-files");
-    let scenario = include_str!("../../traces/scenarios/s4-dynamic.toml");
-    let bandwidth = include_str!("../../traces/scenarios/s4-bandwidth.csv");
-    let profile = include_str!("../../traces/profiles/humaneval.toml");
+    let scenario = include_str!("../../../traces/scenarios/s4-dynamic.toml");
+    let bandwidth = include_str!("../../../traces/scenarios/s4-bandwidth.csv");
+    let profile = include_str!("../../../traces/profiles/humaneval.toml");
     let at = |name: &str, content: &str| write(&folder, name, content);
 
     refuses(&["simulate", "--scenario", "no/such.toml"], &["no/such.toml", "cannot be read"]);
@@ -165,7 +128,7 @@ fn bad_files_are_refused_by_file_and_line() {
 #[test]
 fn token_traces_are_read_and_bad_ones_refused() {
     let folder = folder("traces");
-    let profile = include_str!("../../traces/profiles/humaneval.toml");
+    let profile = include_str!("../../../traces/profiles/humaneval.toml");
     // The profile with its process taken out and a trace put in.
     let start = profile.find("[text]").expect("a text table");
     let end = profile.find("[draft]").expect("a draft table");
@@ -346,7 +309,7 @@ fn table_1_has_its_cells_roles_and_order() {
     assert!(errors["prediction"]["humaneval"].as_f64().expect("an error") < 8.0, "{errors}");
     assert_eq!(table["out_of_order"], serde_json::json!([]));
     // The README shows what is printed.
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     for row in cells.chunks(4) {
         let mut line = format!("| {} | {} |", word(&row[0]["dataset"]), word(&row[0]["scenario"]));
         for cell in row {

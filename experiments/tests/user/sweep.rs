@@ -1,50 +1,10 @@
 //! `pipesd sweep` as a user meets it: plans, rows, interruption, shards.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-fn pipesd(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pipesd")).args(arguments).output().expect("pipesd starts")
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = pipesd(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// An empty folder of this test's own.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep").join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).expect("a folder of the test");
-    }
-    fs::create_dir_all(&folder).expect("a folder of the test");
-    folder
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
-
-fn write(folder: &Path, name: &str, content: &str) -> String {
-    let path = folder.join(name);
-    fs::write(&path, content).expect("a file of the test");
-    text(&path).to_owned()
-}
-
-/// Bad input: exit code 2, nothing on stdout, one message with all of `words`.
-fn refuses(arguments: &[&str], words: &[&str]) {
-    let output = pipesd(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
-    assert!(output.stdout.is_empty(), "{arguments:?} printed results");
-    for word in words {
-        assert!(stderr.contains(word), "{arguments:?}: `{word}` is not in: {stderr}");
-    }
-}
+use crate::support::{folder, pipesd, refuses, stdout, text, write};
 
 /// The rows of a plan, swept without interruption.
 fn rows(plan: &str, out: &Path, more: &[&str]) -> String {
