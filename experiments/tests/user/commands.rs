@@ -1,6 +1,6 @@
 //! Commands, files and settings: exit codes, messages, bytes on stdout.
 
-use crate::support::{folder, pipesd, refuses, stdout, write};
+use crate::support::{folder, refuses, stdout, write};
 
 #[test]
 fn bad_settings_are_refused_by_flag() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{folder, pipesd, refuses, stdout, text, write};
+use crate::support::{folder, refuses, stdout, text, write};
 
 /// The rows of a plan, swept without interruption.
 fn rows(plan: &str, out: &Path, more: &[&str]) -> String {
