@@ -103,3 +103,16 @@ fn an_early_verdict_goes_with_its_round() {
     let dropped = events.iter().filter(|e| matches!(e, Event::RoundDiscarded { .. })).count();
     assert_eq!(dropped, 2);
 }
+
+#[test]
+fn a_verdict_that_contradicts_its_round_ends_the_session() {
+    // On the second round, so that a position is added to what the peer claims.
+    for (accepted, extra) in [(u32::MAX, None), (2, Some(4)), (0, None)] {
+        let mut edge = three_rounds_pending();
+        feed(&mut edge, verdict(0, 1, Some(1)));
+        let events = feed(&mut edge, verdict(1, accepted, extra));
+        let (session, outcome) = (SESSION, Outcome::Refused);
+        let ended = Event::SessionEnded { session, outcome, output_tokens: 2 };
+        assert_eq!(events.last(), Some(&ended), "{accepted} accepted, extra {extra:?}");
+    }
+}

@@ -3,6 +3,8 @@
 
 use pipesd_core::summary::Summary;
 
+use crate::statistics::Statistic;
+
 /// A figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure {
@@ -14,6 +16,14 @@ pub(crate) struct Figure {
     pub(crate) digits: usize,
     /// Its value; None: not measured, or not defined for this run.
     pub(crate) of: fn(&Summary) -> Option<f64>,
+}
+
+impl Figure {
+    /// The figure over some runs; None if one of them has no value.
+    pub(crate) fn over(&self, summaries: &[Summary]) -> Option<Statistic> {
+        let values: Option<Vec<f64>> = summaries.iter().map(self.of).collect();
+        values.as_deref().map(Statistic::of)
+    }
 }
 
 const fn figure(

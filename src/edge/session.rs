@@ -205,8 +205,11 @@ impl Session {
         };
         let Round { id, start, drafted, product, guess, .. } = *front;
         let Verdict { accepted, extra, .. } = *verdict;
+        if accepted > drafted {
+            return Resolution::Refused;
+        }
         let end = start + accepted;
-        if accepted > drafted || (extra.is_some() && end >= self.request.budget) {
+        if extra.is_some() && end >= self.request.budget {
             return Resolution::Refused;
         }
         let last_accepted = accepted.checked_sub(1).map(|i| self.text[(start + i) as usize]);
@@ -237,17 +240,16 @@ impl Session {
         if kept {
             let child = self.rounds.front_mut().expect("kept");
             child.awaits_parent = false;
-            // Without resumption a round that has fired keeps the depth that it fired at.
-            for round in self.rounds.iter_mut().filter(|r| self.resumes || r.fired.is_none()) {
-                round.depth -= 1;
-            }
-            let child = self.rounds.front().expect("kept");
             outputs.push_back(Output::Event(Event::GuessResolved {
                 session,
                 round: child.id,
                 fate: GuessFate::Confirmed,
                 drafted: child.drafted,
             }));
+            // Without resumption a round that has fired keeps the depth that it fired at.
+            for round in self.rounds.iter_mut().filter(|r| self.resumes || r.fired.is_none()) {
+                round.depth -= 1;
+            }
         } else {
             let first_fate =
                 if full && extra.is_some() { GuessFate::Missed } else { GuessFate::Discarded };

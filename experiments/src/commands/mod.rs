@@ -2,7 +2,7 @@
 
 mod plan;
 mod reproduce;
-pub(crate) mod simulate;
+mod simulate;
 mod sweep;
 mod tune;
 

@@ -2,19 +2,17 @@
 
 mod report;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_sim::world::Setup;
 
 use self::report::{Compared, Report};
-use super::simulate::{command, seed_range};
 use crate::cli::Reproduce;
-use crate::input::{Choice, Configuration, bad_input};
+use crate::input::{Choice, Configuration, bad_input, command, seed_range};
 use crate::output;
 use crate::plan::{Cell, Plan};
 use crate::runner::{Task, run_all};
-use crate::statistics::Statistic;
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let plans = chosen(&options.items)?;
@@ -90,15 +88,16 @@ fn compare(plan: &Plan, options: &Reproduce) -> Result<Report> {
         prepared.into_iter().zip(results.chunks(seeds as usize))
     {
         let summaries: Vec<Summary> = runs.iter().map(|run| run.summary).collect();
-        let figures = plan
+        let figures: Result<Vec<_>> = plan
             .metrics
             .iter()
             .map(|metric| {
-                let values: Vec<f64> = summaries.iter().filter_map(metric.0.of).collect();
-                let published = plan.published(&cell, *metric);
-                (*metric, Statistic::of(&values), published)
+                let ours = metric.0.over(&summaries);
+                let ours = ours.with_context(|| format!("{} is not measured", metric.key()))?;
+                Ok((*metric, ours, plan.published(&cell, *metric)))
             })
             .collect();
+        let figures = figures?;
         let role = plan.role(&cell);
         let command = command(&choice, options.seed, seeds, tokens);
         compared.push(Compared { cell, role, figures, command });

@@ -6,15 +6,14 @@ use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::from_millis;
 use pipesd_plots::timeline::{NothingToShow, Timeline, Window};
-use pipesd_sim::world::RunResult;
+use pipesd_sim::world::{RunResult, Setup};
 use serde_json::{Map, Value, json};
 
 use crate::cli::Simulate;
-use crate::figures::{ENERGY, FIGURES, Figure};
-use crate::input::{Choice, Configuration, bad_input};
+use crate::figures::{ENERGY, FIGURES};
+use crate::input::{Choice, Configuration, bad_input, command, seed_range};
 use crate::output;
 use crate::runner::{Task, run_all};
-use crate::statistics::Statistic;
 
 pub(crate) fn run(options: &Simulate) -> Result<()> {
     let choice = Choice::from(&options.configuration);
@@ -34,7 +33,7 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
     let results = run_all(&tasks, options.jobs)?;
     let summaries: Vec<Summary> = results.iter().map(|result| result.summary).collect();
     if options.timeline.is_some() || options.events.is_some() {
-        let recorded = configuration.setup(options.tokens, true)?;
+        let recorded = Setup { record: true, ..setup.clone() };
         let task = Task { setup: &recorded, ..tasks[0].clone() };
         write_recording(options, &run_all(&[task], Some(1))?[0])?;
     }
@@ -74,53 +73,12 @@ fn document(
     document
 }
 
-/// Seeds SEED, SEED+1, ...
-pub(crate) fn seed_range(first: u64, count: u32) -> Result<std::ops::Range<u64>> {
-    let end = first.checked_add(u64::from(count));
-    let end = end.ok_or_else(|| bad_input!("--seed {first}: too large for {count} seeds"))?;
-    Ok(first..end)
-}
-
-/// The command that runs one configuration, without what is default.
-pub(crate) fn command(choice: &Choice, seed: u64, seeds: u32, tokens: u64) -> String {
-    let Choice { profile, scenario, method, sets } = choice;
-    let mut words = String::from("pipesd simulate");
-    let named = [("profile", profile), ("scenario", scenario), ("method", method)];
-    for (flag, value) in named.into_iter().chain(sets.iter().map(|set| ("set", set))) {
-        words.push_str(&format!(" --{flag} {}", quoted(value)));
-    }
-    for (flag, value, default) in
-        [("seed", seed, 1), ("seeds", u64::from(seeds), 8), ("tokens", tokens, 1000)]
-    {
-        if value != default {
-            words.push_str(&format!(" --{flag} {value}"));
-        }
-    }
-    words
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "=_-./+,:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// A figure over the runs; None if some run has no value.
-fn over(figure: &Figure, summaries: &[Summary]) -> Option<Statistic> {
-    let values: Option<Vec<f64>> = summaries.iter().map(figure.of).collect();
-    values.as_deref().map(Statistic::of)
-}
-
 /// The summary's fields: times with their spread over seeds, all else as the mean over seeds.
 fn figures(summaries: &[Summary]) -> Map<String, Value> {
     let mut fields = Map::new();
     let mut energy = Map::new();
     for figure in FIGURES {
-        let statistic = over(figure, summaries);
+        let statistic = figure.over(summaries);
         let mean = statistic.map(|statistic| statistic.mean);
         if let Some(scope) = figure.name.strip_prefix(ENERGY) {
             let joules = mean.map_or_else(|| json!("not measured"), |mean| json!(mean));
@@ -139,7 +97,7 @@ fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str
     let mut table = output::Rows::new(&["figure", "mean", "sd", "95 % interval"], 1);
     for figure in FIGURES {
         let digits = figure.digits;
-        let (mean, [sd, interval]) = match over(figure, summaries) {
+        let (mean, [sd, interval]) = match figure.over(summaries) {
             None if figure.name.starts_with(ENERGY) => ("not measured".to_owned(), <_>::default()),
             None => ("-".to_owned(), <_>::default()),
             Some(statistic) => (format!("{:.digits$}", statistic.mean), statistic.spread(digits)),

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::cli::{Strategy, Tune};
-use crate::input::{Choice, Configuration, bad_input};
+use crate::input::{Choice, Configuration, bad_input, seed_range};
 use crate::output;
 use crate::runner::{pool, progress_bar};
 use crate::statistics::Statistic;
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Tune) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let configuration = Configuration::load(&choice)?;
     let keys = threshold_keys(&configuration)?;
-    let seeds = super::simulate::seed_range(options.seed, options.searches)?;
+    let seeds = seed_range(options.seed, options.searches)?;
     let strategies: &[Strategy] = if options.compare {
         &[Strategy::Bayes, Strategy::Paper, Strategy::Grid, Strategy::Random]
     } else {

@@ -143,8 +143,7 @@ pub(crate) fn load_method(choice: &str, profile: &str) -> Result<LoadedMethod> {
             (source.label, stem.unwrap_or_default(), entry)
         }
         _ => {
-            let known: Vec<&str> = shipped.keys().map(String::as_str).collect();
-            let known = known.join(", ");
+            let known = keys_of(&shipped);
             return Err(bad_input!(
                 "--method {choice}: no such method; shipped are {known}; or give a path"
             )
@@ -164,6 +163,11 @@ pub(crate) fn load_method(choice: &str, profile: &str) -> Result<LoadedMethod> {
     Ok(LoadedMethod { label, name, spec })
 }
 
+/// The keys of a table, for messages.
+fn keys_of(table: &toml::Table) -> String {
+    table.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// An entry's keys over those of its base; those for the profile over those for any. `own` collects
 /// the keys that the entry itself gives.
 fn flatten(
@@ -179,8 +183,7 @@ fn flatten(
         Some(base) => {
             let base_entry = base.as_str().and_then(|name| shipped.get(name)?.as_table());
             let Some(base_entry) = base_entry.filter(|_| bases_left > 0) else {
-                let known: Vec<&str> = shipped.keys().map(String::as_str).collect();
-                let known = known.join(", ");
+                let known = keys_of(shipped);
                 return Err(bad_input!("{label}: `base`: {base} is not one of {known}").into());
             };
             flatten(shipped, base_entry, profile, label, bases_left - 1, &mut Vec::new())?

@@ -5,11 +5,13 @@
 
 mod catalogue;
 mod files;
+mod rerun;
 mod settings;
 
 use std::fmt;
 
 pub(crate) use self::files::{load_method, load_profile, load_scenario};
+pub(crate) use self::rerun::{command, seed_range};
 pub(crate) use self::settings::{Choice, Configuration, set_keys};
 
 /// The user's input is wrong: exit code 2.

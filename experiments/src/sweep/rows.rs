@@ -6,8 +6,8 @@ use pipesd_sim::world::{Setup, run};
 
 use super::Shard;
 use super::points::{Point, Points};
-use crate::commands::simulate::command;
 use crate::figures::FIGURES;
+use crate::input::command;
 
 /// The rows of a sweep, or of one shard of it: row by row the runs of a point, point by point.
 #[derive(Debug)]

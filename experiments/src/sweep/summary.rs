@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::axis::Values;
 use super::rows::Rows;
-use crate::commands::simulate::command;
 use crate::figures::FIGURES;
+use crate::input::command;
 use crate::statistics::{Moments, Statistic};
 
 /// A configuration's runs, summed up.

@@ -82,22 +82,6 @@ impl Rate {
             }
         }
     }
-
-    /// How many whole bytes pass between `start` and `end`, at most `limit`.
-    #[must_use]
-    pub fn bytes_between(&self, start: Instant, end: Instant, limit: u64) -> u64 {
-        // Bisection on the exact end keeps this consistent with `transmission_end` by construction.
-        let (mut low, mut high) = (0, limit);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            if self.transmission_end(start, middle) <= end {
-                low = middle;
-            } else {
-                high = middle - 1;
-            }
-        }
-        low
-    }
 }
 
 const NANOS: u128 = 1_000_000_000;
@@ -138,14 +122,5 @@ mod tests {
         let shifted =
             Rate::Trace { step, rates: vec![8_000, 16_000], offset: step, random_offset: false };
         assert_eq!(shifted.at(Instant::ZERO), 16_000);
-    }
-
-    #[test]
-    fn bytes_between_inverts_the_transmission_end() {
-        let rate = Rate::Constant(7_777_777);
-        for bytes in [0, 1, 999, 12_345] {
-            let end = rate.transmission_end(Instant::ZERO, bytes);
-            assert_eq!(rate.bytes_between(Instant::ZERO, end, 1 << 20), bytes);
-        }
     }
 }

@@ -268,6 +268,11 @@ fn session_id(edge: u32, index: u64) -> SessionId {
     SessionId(u64::from(edge) << 32 | index)
 }
 
+/// The edge of a session.
+const fn edge_of(session: SessionId) -> u32 {
+    (session.0 >> 32) as u32
+}
+
 /// Whether an event ends a session: the edge may then take its next request.
 const fn ends_session(event: &Event) -> bool {
     matches!(event, Event::SessionEnded { .. })

@@ -13,7 +13,7 @@ use pipesd_core::seed::Seed;
 use pipesd_core::time::{Duration, Instant, from_millis};
 
 use super::models::Texts;
-use super::{Canary, Recording, RunError, Setup, ends_session, request, session_id};
+use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, request, session_id};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
 use crate::profile::Profile;
@@ -185,12 +185,16 @@ impl Stage {
         request(session, self.texts.prompt_tokens(number), self.texts.limits(number), self.seed)
     }
 
-    pub(super) fn finish_work(&mut self, at: At) -> (WorkId, WorkResult) {
-        let slot = match at {
+    /// What a model will answer, if it is running.
+    fn model(&mut self, at: At) -> &mut Option<(WorkId, WorkResult)> {
+        match at {
             At::Edge(edge) => &mut self.node(edge).model,
             At::Cloud => &mut self.cloud_model,
-        };
-        slot.take().expect("a model that finishes has been started")
+        }
+    }
+
+    pub(super) fn finish_work(&mut self, at: At) -> (WorkId, WorkResult) {
+        self.model(at).take().expect("a model that finishes has been started")
     }
 
     // Links.
@@ -294,7 +298,7 @@ impl Stage {
     fn transmit(&mut self, now: Instant, from: At, id: MessageId, message: Message) {
         let (edge, direction) = match from {
             At::Edge(edge) => (edge, Direction::Up),
-            At::Cloud => ((message.session().0 >> 32) as u32, Direction::Down),
+            At::Cloud => (edge_of(message.session()), Direction::Down),
         };
         let bytes = self.format.message_bytes(&message);
         if direction == Direction::Up {
@@ -369,17 +373,14 @@ impl Stage {
                 panic!("an edge drafts and a cloud verifies: {work:?}")
             }
         };
-        let slot = match at {
-            At::Edge(edge) => &mut self.node(edge).model,
-            At::Cloud => &mut self.cloud_model,
-        };
-        assert!(slot.replace((id, result)).is_none(), "one piece of work at a time");
+        let before = self.model(at).replace((id, result));
+        assert!(before.is_none(), "one piece of work at a time");
         self.queue.push(now + took, Occurrence::Model(at));
     }
 
     /// Causality: nothing is verified before it has arrived.
     fn check_arrived(&mut self, session: SessionId, round: RoundId, tokens: u32) {
-        let arrived = &mut self.node((session.0 >> 32) as u32).arrived;
+        let arrived = &mut self.node(edge_of(session)).arrived;
         let index = arrived.iter().position(|(s, r, _)| (*s, *r) == (session, round));
         let count = index.map_or(0, |index| arrived[index].2);
         // What came before it is verified or stale.
