@@ -41,6 +41,12 @@ pub(crate) struct Reproduce {
     /// Output tokens of each run; default: as the item's plan says.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) tokens: Option<u64>,
+    /// Only as much as shows that all of it works.
+    #[arg(long)]
+    pub(crate) smoke: bool,
+    /// Make items again that are kept from before.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

@@ -38,7 +38,12 @@ pub(crate) fn write_file(path: &Path, content: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
-    std::fs::write(path, content).with_context(|| format!("{}: cannot be written", path.display()))
+    // Whole or not at all: whoever is interrupted here leaves the file as it was.
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, content)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// A rule under the header and nothing else: rows of numbers need no cage.

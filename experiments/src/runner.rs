@@ -1,4 +1,4 @@
-//! Runs many independent simulations in parallel, with progress on stderr. Parallel over runs, never
+//! Runs many independent pieces of work in parallel, with progress on stderr. Parallel over runs, never
 //! inside one; results come back in the order of the tasks, whatever finished first.
 
 use anyhow::{Context, Result};
@@ -17,19 +17,33 @@ pub(crate) struct Task<'a> {
 }
 
 /// Runs the tasks on `jobs` cores (default: all).
-pub(crate) fn run_all(tasks: &[Task<'_>], jobs: Option<u32>) -> Result<Vec<RunResult>> {
+pub(crate) fn run_all(
+    tasks: &[Task<'_>],
+    label: &str,
+    jobs: Option<u32>,
+) -> Result<Vec<RunResult>> {
+    map_all(tasks, label, jobs, |task| {
+        run(task.setup, task.seed).with_context(|| format!("this run failed: {}", task.command))
+    })
+}
+
+/// `work` on each of `tasks` on `jobs` cores (default: all); the first error in their order ends it.
+pub(crate) fn map_all<T: Sync, R: Send>(
+    tasks: &[T],
+    label: &str,
+    jobs: Option<u32>,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let pool = pool(jobs)?;
     let progress = progress_bar(tasks.len() as u64);
+    progress.set_message(label.to_owned());
     let results = pool.install(|| {
-        tasks
-            .par_iter()
-            .map(|task| {
-                let result = run(task.setup, task.seed)
-                    .with_context(|| format!("this run failed: {}", task.command));
-                progress.inc(1);
-                result
-            })
-            .collect()
+        let one = |task: &T| {
+            let result = work(task);
+            progress.inc(1);
+            result
+        };
+        tasks.par_iter().map(one).collect()
     });
     progress.finish_and_clear();
     results
@@ -44,7 +58,7 @@ pub(crate) fn pool(jobs: Option<u32>) -> Result<rayon::ThreadPool> {
 /// A bar with the time left on stderr; drawn on a terminal only.
 pub(crate) fn progress_bar(runs: u64) -> ProgressBar {
     ProgressBar::new(runs).with_style(
-        ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left")
+        ProgressStyle::with_template("{msg:12} {bar:40} {pos}/{len} runs, {eta} left")
             .expect("a valid template"),
     )
 }

@@ -1,10 +1,10 @@
 //! Mean, standard deviation and confidence interval over independent runs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A figure over seeds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Statistic {
     /// Mean.
     pub(crate) mean: f64,

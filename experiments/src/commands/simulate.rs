@@ -30,12 +30,12 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
             command: command(&choice, seed, 1, options.tokens),
         })
         .collect();
-    let results = run_all(&tasks, options.jobs)?;
+    let results = run_all(&tasks, "simulate", options.jobs)?;
     let summaries: Vec<Summary> = results.iter().map(|result| result.summary).collect();
     if options.timeline.is_some() || options.events.is_some() {
         let recorded = Setup { record: true, ..setup.clone() };
         let task = Task { setup: &recorded, ..tasks[0].clone() };
-        write_recording(options, &run_all(&[task], Some(1))?[0])?;
+        write_recording(options, &run_all(&[task], "recording", Some(1))?[0])?;
     }
     let rerun = command(&choice, options.seed, options.seeds, options.tokens);
     let document = document(options, &configuration, &summaries, &rerun);

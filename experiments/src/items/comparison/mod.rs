@@ -1,0 +1,125 @@
+//! Items that compare methods: each method at each place, our figures beside the paper's.
+
+mod plan;
+mod tables;
+
+use anyhow::{Context as _, Result};
+use pipesd_core::seed::Seed;
+use pipesd_core::summary::Summary;
+use pipesd_sim::world::{RunResult, Setup};
+
+pub(crate) use self::plan::{Cell, Metric, Place, Plan};
+use super::{Context, Report, Role, Row};
+use crate::input::{Choice, Configuration, command, seed_range};
+use crate::runner::{Task, run_all};
+
+/// Runs all configurations and puts ours beside the paper's.
+pub(crate) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
+    report(plan, context, &simulate(plan, context)?)
+}
+
+/// A place and its methods, with all their runs.
+pub(crate) struct Compared {
+    pub(crate) place: Place,
+    pub(crate) methods: Vec<Simulated>,
+}
+
+/// A configuration with its runs.
+pub(crate) struct Simulated {
+    pub(crate) cell: Cell,
+    pub(crate) choice: Choice,
+    pub(crate) setup: Setup,
+    /// One for each seed.
+    pub(crate) runs: Vec<RunResult>,
+}
+
+/// Runs every configuration of the plan.
+pub(crate) fn simulate(plan: &Plan, context: &Context<'_>) -> Result<Vec<Compared>> {
+    let tokens = context.size.tokens;
+    let seeds = seed_range(context.seed, context.size.seeds)?;
+    let mut compared = Vec::new();
+    for place in plan.places() {
+        let mut methods = Vec::new();
+        for cell in plan.cells(&place) {
+            let choice = Choice {
+                profile: place.profile.clone(),
+                scenario: place.scenario.clone(),
+                method: cell.method.clone(),
+                sets: plan.sets(&cell),
+            };
+            let setup = Configuration::load(&choice)?.setup(tokens, false)?;
+            methods.push(Simulated { cell, choice, setup, runs: Vec::new() });
+        }
+        compared.push(Compared { place, methods });
+    }
+    let configurations = compared.iter().flat_map(|compared| &compared.methods);
+    let tasks: Vec<Task<'_>> = configurations
+        .flat_map(|Simulated { choice, setup, .. }| {
+            seeds.clone().map(move |seed| Task {
+                setup,
+                seed: Seed(seed),
+                command: command(choice, seed, 1, tokens),
+            })
+        })
+        .collect();
+    let mut results = run_all(&tasks, &context.head.item, context.jobs)?.into_iter();
+    for simulated in compared.iter_mut().flat_map(|compared| &mut compared.methods) {
+        simulated.runs = results.by_ref().take(context.size.seeds as usize).collect();
+    }
+    Ok(compared)
+}
+
+/// Rows and tables of what was run.
+pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) -> Result<Report> {
+    let mut report = Report::new(context);
+    for Compared { place, methods } in compared {
+        for simulated in methods {
+            let summaries: Vec<Summary> = simulated.runs.iter().map(|run| run.summary).collect();
+            for &metric in &plan.metrics {
+                let ours = metric.0.over(&summaries);
+                let ours = ours.with_context(|| format!("{} is not measured", metric.key()))?;
+                let paper = plan.published(&simulated.cell, metric);
+                let role = if paper.is_some() { plan.role(&simulated.cell) } else { Role::Ours };
+                let command = command(
+                    &simulated.choice,
+                    context.seed,
+                    context.size.seeds,
+                    context.size.tokens,
+                );
+                let method = simulated.cell.method.clone();
+                report.rows.push(row(place, method, metric.key(), ours, paper, role, command));
+            }
+        }
+    }
+    report.tables.push(tables::comparison(plan, &report.rows));
+    report.tables.extend(tables::errors(plan, &report.rows));
+    report.figures = tables::figures(plan, &report.rows);
+    let disorder = tables::disorder(plan, &report.rows);
+    report.notes.extend(disorder.iter().map(tables::disorder_note));
+    Ok(report)
+}
+
+/// A row at `place`.
+pub(crate) fn row(
+    place: &Place,
+    method: String,
+    metric: &str,
+    ours: crate::statistics::Statistic,
+    paper: Option<f64>,
+    role: Role,
+    command: String,
+) -> Row {
+    Row {
+        dataset: place.profile.clone(),
+        scenario: place.scenario.clone(),
+        variant: place.variant.clone(),
+        x: place.x(),
+        y: place.y(),
+        method,
+        metric: metric.to_owned(),
+        ours,
+        paper,
+        role,
+        command,
+    }
+}

@@ -1,0 +1,158 @@
+//! A comparison for people: ours beside the paper's, mean errors by role, and whether the paper's order
+//! of methods holds.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Metric, Plan};
+use crate::items::{Role, Row, Table};
+
+/// Rows of one place and metric: one for each method.
+fn groups<'a>(plan: &Plan, rows: &'a [Row]) -> Vec<(Metric, Vec<&'a Row>)> {
+    let of_place = plan.methods.len() * plan.metrics.len();
+    rows.chunks(of_place)
+        .flat_map(|place| {
+            plan.metrics.iter().enumerate().map(move |(index, &metric)| {
+                (metric, place.iter().skip(index).step_by(plan.metrics.len()).collect())
+            })
+        })
+        .collect()
+}
+
+/// The comparison itself.
+pub(super) fn comparison(plan: &Plan, rows: &[Row]) -> Table {
+    let mut header = plan.place_titles();
+    let several = plan.metrics.len() > 1;
+    if several {
+        header.push("figure");
+    }
+    let words = header.len();
+    header.extend(plan.methods.iter().map(String::as_str));
+    let mut table = Table::new("Means over runs", &header, words);
+    for (metric, group) in groups(plan, rows) {
+        let mut line = place_words(group[0]);
+        if several {
+            line.push(metric.0.title.to_owned());
+        }
+        line.extend(group.iter().map(|row| cell_text(row, metric)));
+        table.rows.push(line);
+    }
+    table
+}
+
+/// Where a row stands, in the columns of [`Plan::place_titles`].
+pub(crate) fn place_words(row: &Row) -> Vec<String> {
+    let mut words = vec![row.dataset.clone(), row.scenario.clone()];
+    words.extend(row.variant.clone());
+    words.extend([row.x, row.y].into_iter().flatten().map(|value| value.to_string()));
+    words
+}
+
+/// `134 (129) +3.9 %` with the mark of its role.
+fn cell_text(row: &Row, metric: Metric) -> String {
+    // Times stand for themselves without a fraction beside the paper's.
+    let digits = if metric.key() == "tpt_ms" { 0 } else { metric.0.digits };
+    let mark = match row.role {
+        Role::Calibration => " c",
+        Role::InSample => " i",
+        Role::Prediction => "  ",
+        Role::Reference | Role::Ours => "",
+    };
+    let ours = row.ours.mean;
+    match (row.paper, row.error_pct()) {
+        (Some(paper), Some(error)) => {
+            format!("{ours:.digits$} ({paper:.digits$}) {error:+5.1} %{mark}")
+        }
+        _ => format!("{ours:.digits$}{mark}"),
+    }
+}
+
+/// Errors \[%\] by role and, within it, by dataset (one metric) or by metric (several).
+fn errors_by_group(plan: &Plan, rows: &[Row]) -> BTreeMap<Role, BTreeMap<String, Vec<f64>>> {
+    let mut errors: BTreeMap<Role, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
+    for row in rows {
+        let Some(error) = row.error_pct() else { continue };
+        let group = if plan.metrics.len() == 1 { &row.dataset } else { &row.metric };
+        errors.entry(row.role).or_default().entry(group.clone()).or_default().push(error);
+    }
+    errors
+}
+
+/// Mean errors; none where the paper has no values.
+pub(super) fn errors(plan: &Plan, rows: &[Row]) -> Option<Table> {
+    let errors = errors_by_group(plan, rows);
+    let group = if plan.metrics.len() > 1 { "figure" } else { "dataset" };
+    let header = ["role", group, "mean |error|", "bias", "cells"];
+    let mut table = Table::new("Errors against the paper", &header, 2);
+    for (role, groups) in &errors {
+        for (group, list) in groups {
+            let bias = mean(list);
+            table.rows.push(vec![
+                role.key().to_owned(),
+                group.clone(),
+                format!("{:.1} %", mean_absolute(list)),
+                format!("{bias:+.1} %"),
+                list.len().to_string(),
+            ]);
+        }
+    }
+    (!errors.is_empty()).then_some(table)
+}
+
+/// The same for machines.
+pub(super) fn figures(plan: &Plan, rows: &[Row]) -> Map<String, Value> {
+    let errors = errors_by_group(plan, rows);
+    if errors.is_empty() {
+        return Map::new();
+    }
+    let by_group = |of: fn(&[f64]) -> f64| -> Value {
+        let roles = errors.iter().map(|(role, groups)| {
+            let groups: Map<String, Value> =
+                groups.iter().map(|(group, list)| (group.clone(), json!(of(list)))).collect();
+            (role.key().to_owned(), Value::Object(groups))
+        });
+        Value::Object(roles.collect())
+    };
+    Map::from_iter([
+        ("mean_absolute_error_pct".to_owned(), by_group(mean_absolute)),
+        ("mean_error_pct".to_owned(), by_group(mean)),
+        ("out_of_order".to_owned(), json!(disorder(plan, rows))),
+    ])
+}
+
+/// Two neighbours of a row are expected in the paper's order where its gap exceeds this share.
+const ORDER_GAP: f64 = 0.05;
+
+/// Pairs of neighbouring methods that the paper tells apart and we have the other way round, as
+/// (scenario, dataset, slower, faster) in the paper's order.
+pub(super) fn disorder(plan: &Plan, rows: &[Row]) -> Vec<[String; 4]> {
+    let mut wrong = Vec::new();
+    if !plan.ordered {
+        return wrong;
+    }
+    for (_, group) in groups(plan, rows) {
+        for pair in group.windows(2) {
+            let (slower, faster) = (pair[0], pair[1]);
+            let (Some(first), Some(second)) = (slower.paper, faster.paper) else { continue };
+            let told_apart = first - second > ORDER_GAP * second;
+            if told_apart && slower.ours.mean <= faster.ours.mean {
+                let names = [&slower.scenario, &slower.dataset, &slower.method, &faster.method];
+                wrong.push(names.map(Clone::clone));
+            }
+        }
+    }
+    wrong
+}
+
+pub(super) fn disorder_note([scenario, dataset, slower, faster]: &[String; 4]) -> String {
+    format!("Out of order: {dataset} in {scenario}: {slower} should be slower than {faster}.")
+}
+
+fn mean(errors: &[f64]) -> f64 {
+    errors.iter().sum::<f64>() / errors.len() as f64
+}
+
+fn mean_absolute(errors: &[f64]) -> f64 {
+    errors.iter().map(|error| error.abs()).sum::<f64>() / errors.len() as f64
+}

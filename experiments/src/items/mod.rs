@@ -1,0 +1,116 @@
+//! The tables and figures of the paper, and what goes past it. Each item is one plan (a TOML file of
+//! `experiments/plans/`) of one kind, and gives a [`Report`].
+
+mod comparison;
+pub(crate) mod overall;
+mod report;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+pub(crate) use self::report::{Report, Role, Row, Table};
+
+/// The shipped plans in the order of the paper.
+const PLANS: &[&str] = &[
+    include_str!("../../plans/table1.toml"),
+    include_str!("../../plans/table4.toml"),
+    include_str!("../../plans/table6.toml"),
+    include_str!("../../plans/table7.toml"),
+    include_str!("../../plans/fig5.toml"),
+    include_str!("../../plans/appendix-f.toml"),
+];
+
+/// How much is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Size {
+    /// Runs of each configuration.
+    pub(crate) seeds: u32,
+    /// Output tokens of each run.
+    pub(crate) tokens: u64,
+}
+
+/// What all plans have.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    /// Its name on the command line.
+    pub(crate) item: String,
+    /// Its heading.
+    pub(crate) title: String,
+    kind: KindName,
+    /// What is run by default.
+    pub(crate) size: Size,
+    /// What is run as a test that all of it works.
+    pub(crate) smoke: Size,
+    /// What the paper leaves out.
+    #[serde(default)]
+    pub(crate) unpublished: Option<String>,
+    /// What a reader should know beside the numbers.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindName {
+    Comparison,
+}
+
+/// What is done, by kind.
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    Comparison(comparison::Plan),
+}
+
+/// An item: a plan as its file says it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) head: Head,
+    kind: Kind,
+}
+
+/// How an item is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// The item's head.
+    pub(crate) head: &'a Head,
+    /// First seed.
+    pub(crate) seed: u64,
+    /// How much.
+    pub(crate) size: Size,
+    /// Runs at a time.
+    pub(crate) jobs: Option<u32>,
+}
+
+impl Item {
+    /// The shipped items.
+    ///
+    /// # Panics
+    /// If one of their plans is not valid: a test reads them all.
+    pub(crate) fn shipped() -> Vec<Self> {
+        PLANS.iter().map(|text| Self::parse(text).expect("shipped plans are valid")).collect()
+    }
+
+    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        let (mut head, mut body) = (toml::Table::new(), toml::Table::new());
+        for (key, value) in text.parse::<toml::Table>()? {
+            let of_head = HEAD_KEYS.contains(&key.as_str());
+            (if of_head { &mut head } else { &mut body }).insert(key, value);
+        }
+        let head: Head = head.try_into()?;
+        let kind = match head.kind {
+            KindName::Comparison => Kind::Comparison(body.try_into()?),
+        };
+        Ok(Self { head, kind })
+    }
+
+    /// Does what the plan says.
+    pub(crate) fn run(&self, context: &Context<'_>) -> Result<Report> {
+        match &self.kind {
+            Kind::Comparison(plan) => comparison::run(plan, context),
+        }
+    }
+}
+
+const HEAD_KEYS: &[&str] = &["item", "title", "kind", "size", "smoke", "unpublished", "notes"];
