@@ -192,7 +192,8 @@ pub(crate) struct Tune {
     /// Candidates that a search tries.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) evaluations: u32,
-    /// Output tokens of each candidate's run, rounded up to whole prompts; the paper's are 20.
+    /// Output tokens of each candidate's run: up to a prompt's length as given (the paper's are 20),
+    /// beyond rounded up to whole prompts.
     #[arg(long, default_value_t = 130, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) tokens: u64,
     /// First seed.

@@ -13,6 +13,7 @@ mod items;
 mod keep;
 mod output;
 mod runner;
+mod search;
 mod statistics;
 mod sweep;
 

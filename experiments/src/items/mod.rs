@@ -2,8 +2,10 @@
 //! `experiments/plans/`) of one kind, and gives a [`Report`].
 
 mod comparison;
+mod energy;
 pub(crate) mod overall;
 mod report;
+mod tuners;
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -13,6 +15,8 @@ pub(crate) use self::report::{Report, Role, Row, Table};
 /// The shipped plans in the order of the paper.
 const PLANS: &[&str] = &[
     include_str!("../../plans/table1.toml"),
+    include_str!("../../plans/table2.toml"),
+    include_str!("../../plans/table3.toml"),
     include_str!("../../plans/table4.toml"),
     include_str!("../../plans/table6.toml"),
     include_str!("../../plans/table7.toml"),
@@ -55,12 +59,16 @@ pub(crate) struct Head {
 #[serde(rename_all = "snake_case")]
 enum KindName {
     Comparison,
+    Energy,
+    Tuners,
 }
 
 /// What is done, by kind.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     Comparison(comparison::Plan),
+    Energy(energy::Plan),
+    Tuners(tuners::Plan),
 }
 
 /// An item: a plan as its file says it.
@@ -101,6 +109,8 @@ impl Item {
         let head: Head = head.try_into()?;
         let kind = match head.kind {
             KindName::Comparison => Kind::Comparison(body.try_into()?),
+            KindName::Energy => Kind::Energy(energy::Plan::parse(body)?),
+            KindName::Tuners => Kind::Tuners(body.try_into()?),
         };
         Ok(Self { head, kind })
     }
@@ -109,6 +119,8 @@ impl Item {
     pub(crate) fn run(&self, context: &Context<'_>) -> Result<Report> {
         match &self.kind {
             Kind::Comparison(plan) => comparison::run(plan, context),
+            Kind::Energy(plan) => energy::run(plan, context),
+            Kind::Tuners(plan) => tuners::run(plan, context),
         }
     }
 }

@@ -22,7 +22,7 @@ use pipesd_core::time::Instant;
 
 pub use self::canary::Canary;
 use self::stage::{At, Direction, Occurrence, Stage};
-use crate::energy;
+use crate::energy::{self, Usage};
 use crate::link::{LinkAccount, LinkConfig};
 use crate::profile::Profile;
 
@@ -65,6 +65,8 @@ pub struct Recording {
 pub struct RunResult {
     /// Figures over all edges.
     pub summary: Summary,
+    /// What it used.
+    pub usage: Usage,
     /// Totals of each edge.
     pub counts: Vec<Counts>,
     /// Uplink and downlink of each edge.
@@ -236,6 +238,7 @@ impl<'a> World<'a> {
         let energy = energy::of(&self.setup.profile, &usage);
         RunResult {
             summary: Summary::new(&total, usage.uplink_bytes, &energy),
+            usage,
             counts,
             links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),
             occurrences,

@@ -9,6 +9,7 @@ use pipesd_core::summary::Summary;
 use pipesd_sim::world::{RunResult, Setup};
 
 pub(crate) use self::plan::{Cell, Metric, Place, Plan};
+pub(crate) use self::tables::cell_text;
 use super::{Context, Report, Role, Row};
 use crate::input::{Choice, Configuration, command, seed_range};
 use crate::runner::{Task, run_all};
@@ -79,7 +80,8 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
                 let ours = metric.0.over(&summaries);
                 let ours = ours.with_context(|| format!("{} is not measured", metric.key()))?;
                 let paper = plan.published(&simulated.cell, metric);
-                let role = if paper.is_some() { plan.role(&simulated.cell) } else { Role::Ours };
+                let role =
+                    paper.map_or(Role::Ours, |_| plan.role(&simulated.cell, metric));
                 let command = command(
                     &simulated.choice,
                     context.seed,

@@ -121,6 +121,9 @@ struct Settings {
 struct RoleRule {
     #[serde(flatten)]
     cells: Selector,
+    /// Of these figures; empty: of all.
+    #[serde(default)]
+    metrics: Vec<Metric>,
     role: Role,
     #[serde(rename = "reason")]
     _reason: String,
@@ -215,9 +218,11 @@ impl Plan {
         cell.place.sets.iter().chain(rules.flat_map(|rule| &rule.set)).cloned().collect()
     }
 
-    /// The role of a configuration's published values.
-    pub(crate) fn role(&self, cell: &Cell) -> Role {
-        let rule = self.roles.iter().find(|rule| rule.cells.fits(cell));
+    /// The role of a configuration's published value.
+    pub(crate) fn role(&self, cell: &Cell, metric: Metric) -> Role {
+        let of_metric =
+            |rule: &&RoleRule| rule.metrics.is_empty() || rule.metrics.contains(&metric);
+        let rule = self.roles.iter().filter(of_metric).find(|rule| rule.cells.fits(cell));
         rule.map_or(Role::Prediction, |rule| rule.role)
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn place_words(row: &Row) -> Vec<String> {
 }
 
 /// `134 (129) +3.9 %` with the mark of its role.
-fn cell_text(row: &Row, metric: Metric) -> String {
+pub(crate) fn cell_text(row: &Row, metric: Metric) -> String {
     // Times stand for themselves without a fraction beside the paper's.
     let digits = if metric.key() == "tpt_ms" { 0 } else { metric.0.digits };
     let mark = match row.role {

@@ -1,0 +1,125 @@
+//! Table 3: what searches for thresholds end with, at equal budgets.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use super::{Context, Report, Role, Row, Table};
+use crate::cli::Strategy;
+use crate::input::{Choice, Configuration, seed_range};
+use crate::runner::map_all;
+use crate::search::{Budget, search, threshold_keys, validate};
+use crate::statistics::Statistic;
+
+/// A plan's body.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    profiles: Vec<String>,
+    scenario: String,
+    method: String,
+    evaluations: u32,
+    /// A second budget: output tokens of each candidate.
+    more_tokens: u64,
+    /// By profile and strategy \[ms\], at the first budget.
+    published: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+const STRATEGIES: [Strategy; 4] =
+    [Strategy::Bayes, Strategy::Paper, Strategy::Grid, Strategy::Random];
+
+pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
+    let mut report = Report::new(context);
+    let mut header = vec!["dataset", "tokens a candidate", "without tuning"];
+    header.extend(STRATEGIES.map(Strategy::word));
+    let mut table = Table::new("Time per token (ms) with the thresholds found", &header, 1);
+    for profile in &plan.profiles {
+        let choice = Choice {
+            profile: profile.clone(),
+            scenario: plan.scenario.clone(),
+            method: plan.method.clone(),
+            sets: Vec::new(),
+        };
+        let configuration = Configuration::load(&choice)?;
+        let untuned = validate(&configuration)?;
+        for tokens in [context.size.tokens, plan.more_tokens] {
+            let budget = Budget { evaluations: plan.evaluations, tokens };
+            let found = searches(&configuration, budget, context)?;
+            let published = (tokens == context.head.size.tokens)
+                .then(|| plan.published.get(profile))
+                .flatten();
+            let mut line = vec![profile.clone(), tokens.to_string(), format!("{untuned:.0}")];
+            for (strategy, values) in STRATEGIES.iter().zip(&found) {
+                let paper = published.and_then(|values| values.get(strategy.word())).copied();
+                let row = Row {
+                    dataset: profile.clone(),
+                    scenario: plan.scenario.clone(),
+                    variant: Some(format!("{tokens} tokens")),
+                    x: None,
+                    y: None,
+                    method: strategy.word().to_owned(),
+                    metric: "tpt_ms".to_owned(),
+                    ours: Statistic::of(values),
+                    paper,
+                    role: paper.map_or(Role::Ours, |_| Role::Prediction),
+                    command: command(plan, profile, *strategy, tokens, context),
+                };
+                line.push(cell(&row));
+                report.rows.push(row);
+            }
+            table.rows.push(line);
+        }
+    }
+    report.tables.push(table);
+    Ok(report)
+}
+
+/// What the searches of each strategy end with \[ms\], one for each seed.
+fn searches(
+    configuration: &Configuration,
+    budget: Budget,
+    context: &Context<'_>,
+) -> Result<Vec<Vec<f64>>> {
+    let keys = threshold_keys(configuration)?;
+    let seeds = seed_range(context.seed, context.size.seeds)?;
+    let tasks: Vec<(Strategy, u64)> =
+        STRATEGIES.iter().flat_map(|&s| seeds.clone().map(move |seed| (s, seed))).collect();
+    let found = map_all(&tasks, &context.head.item, context.jobs, |&(strategy, seed)| {
+        search(configuration, &keys, strategy, budget, seed)
+            .map(|found| found.tpt_ms)
+            .with_context(|| format!("the {} search with seed {seed}", strategy.word()))
+    })?;
+    Ok(found.chunks(context.size.seeds as usize).map(<[f64]>::to_vec).collect())
+}
+
+/// Mean, interval, and the paper's value with our error.
+fn cell(row: &Row) -> String {
+    let mut text = format!("{:.0}", row.ours.mean);
+    if let Some([low, high]) = row.ours.ci95 {
+        text.push_str(&format!(" [{low:.0}, {high:.0}]"));
+    }
+    if let (Some(paper), Some(error)) = (row.paper, row.error_pct()) {
+        text.push_str(&format!(" ({paper:.0}) {error:+.1} %"));
+    }
+    text
+}
+
+fn command(
+    plan: &Plan,
+    profile: &str,
+    strategy: Strategy,
+    tokens: u64,
+    context: &Context<'_>,
+) -> String {
+    format!(
+        "pipesd tune --profile {profile} --scenario {} --method {} --strategy {} --evaluations {} --tokens \
+         {tokens} --seed {} --searches {}",
+        plan.scenario,
+        plan.method,
+        strategy.word(),
+        plan.evaluations,
+        context.seed,
+        context.size.seeds,
+    )
+}

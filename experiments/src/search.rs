@@ -1,0 +1,114 @@
+//! Searches for a method's thresholds in the simulator. Candidates share random numbers: all of one
+//! search are judged on the same prompts.
+
+use anyhow::Result;
+use pipesd_core::seed::Seed;
+use pipesd_core::tuner::{Bounds, Tuner, TunerConfig};
+use pipesd_sim::world::run as simulate;
+
+use crate::cli::Strategy;
+use crate::input::{Configuration, bad_input};
+
+/// Thresholds lie strictly between 0 and 1 (paper §5: the open box); this much is left at each end.
+const MARGIN: f64 = 1e-3;
+
+/// What a search may spend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Candidates.
+    pub(crate) evaluations: u32,
+    /// Output tokens of each candidate's run.
+    pub(crate) tokens: u64,
+}
+
+/// What one search ended with.
+pub(crate) struct Found {
+    pub(crate) thresholds: Vec<f64>,
+    /// Mean TPT of the recommended thresholds on prompts that the search has not seen \[ms\].
+    pub(crate) tpt_ms: f64,
+}
+
+/// The thresholds that the method's trigger has.
+pub(crate) fn threshold_keys(configuration: &Configuration) -> Result<Vec<&'static str>> {
+    let spec = &configuration.method.spec;
+    let given = [
+        ("sequence_threshold", spec.sequence_threshold.is_some()),
+        ("token_threshold", spec.token_threshold.is_some()),
+    ];
+    let keys: Vec<_> = given.into_iter().filter_map(|(key, given)| given.then_some(key)).collect();
+    if keys.is_empty() {
+        let label = &configuration.method.label;
+        return Err(bad_input!("{label}: its trigger has no threshold to tune").into());
+    }
+    Ok(keys)
+}
+
+/// One search, and how good its recommendation is.
+pub(crate) fn search(
+    configuration: &Configuration,
+    keys: &[&str],
+    strategy: Strategy,
+    Budget { evaluations, tokens }: Budget,
+    seed: u64,
+) -> Result<Found> {
+    let dimensions = keys.len() as u32;
+    // As many points in each direction as the budget holds.
+    let per_dimension = match dimensions {
+        1 => evaluations,
+        _ => evaluations.isqrt(),
+    };
+    let config = match strategy {
+        Strategy::Bayes => TunerConfig::bayes(evaluations),
+        Strategy::Paper => TunerConfig { evaluations, ..TunerConfig::paper() },
+        Strategy::Grid => TunerConfig::grid(per_dimension, dimensions),
+        Strategy::Random => TunerConfig::random(evaluations),
+    };
+    let judged = shortened(configuration, tokens)?;
+    let bounds = Bounds::new(vec![[MARGIN, 1.0 - MARGIN]; keys.len()])?;
+    let mut tuner = Tuner::new(config, bounds, Seed(seed))?;
+    while !tuner.is_done() {
+        let candidate = tuner.ask()?;
+        let candidate_configuration =
+            with_thresholds(&judged, keys, candidate.point.coordinates())?;
+        let setup = candidate_configuration.setup(tokens, false)?;
+        let value = simulate(&setup, Seed(seed))?.summary.tpt_ms;
+        tuner.tell(&candidate, value)?;
+    }
+    let thresholds = tuner.recommend()?.coordinates().to_vec();
+    let tpt_ms = validate(&with_thresholds(configuration, keys, &thresholds)?)?;
+    Ok(Found { thresholds, tpt_ms })
+}
+
+/// A run is of whole prompts: where a candidate gets less than one, its prompt's budget is cut.
+fn shortened(configuration: &Configuration, tokens: u64) -> Result<Configuration> {
+    let spec = &configuration.profile.spec;
+    if configuration.profile.trace.is_some() || tokens >= u64::from(spec.output_tokens.value) {
+        return Ok(configuration.clone());
+    }
+    configuration.with(&[format!("output_tokens={tokens}")])
+}
+
+fn with_thresholds(
+    configuration: &Configuration,
+    keys: &[&str],
+    thresholds: &[f64],
+) -> Result<Configuration> {
+    let sets: Vec<String> =
+        keys.iter().zip(thresholds).map(|(key, value)| format!("{key}={value}")).collect();
+    configuration.with(&sets)
+}
+
+/// Seeds of the prompts that judge a recommendation: no search draws from them, as its seeds are small.
+pub(crate) const VALIDATION_SEEDS: std::ops::Range<u64> = 1 << 40..(1 << 40) + 20;
+/// Output tokens of each of these runs.
+pub(crate) const VALIDATION_TOKENS: u64 = 1000;
+
+/// Mean TPT \[ms\] on prompts that no search has seen.
+pub(crate) fn validate(configuration: &Configuration) -> Result<f64> {
+    let setup = configuration.setup(VALIDATION_TOKENS, false)?;
+    let mut sum = 0.0;
+    for seed in VALIDATION_SEEDS {
+        sum += simulate(&setup, Seed(seed))?.summary.tpt_ms;
+    }
+    Ok(sum / (VALIDATION_SEEDS.end - VALIDATION_SEEDS.start) as f64)
+}
