@@ -175,9 +175,7 @@ fn fig5b(metric: Metric) -> Vec<(f64, f64)> {
     });
     let plan = plan.expect("Fig. 5 is a shipped comparison");
     let cells = plan.places().into_iter().flat_map(|place| plan.cells(&place));
-    cells
-        .filter_map(|cell| Some((cell.place.x()?, plan.published(&cell, metric)?)))
-        .collect()
+    cells.filter_map(|cell| Some((cell.place.x()?, plan.published(&cell, metric)?))).collect()
 }
 
 #[cfg(test)]

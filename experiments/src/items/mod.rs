@@ -3,6 +3,8 @@
 
 mod comparison;
 mod energy;
+mod monitor;
+mod over_time;
 pub(crate) mod overall;
 mod report;
 mod tuners;
@@ -21,7 +23,9 @@ const PLANS: &[&str] = &[
     include_str!("../../plans/table6.toml"),
     include_str!("../../plans/table7.toml"),
     include_str!("../../plans/fig5.toml"),
+    include_str!("../../plans/fig6.toml"),
     include_str!("../../plans/appendix-f.toml"),
+    include_str!("../../plans/s4.toml"),
 ];
 
 /// How much is run.
@@ -61,6 +65,8 @@ enum KindName {
     Comparison,
     Energy,
     Tuners,
+    Monitor,
+    OverTime,
 }
 
 /// What is done, by kind.
@@ -69,6 +75,8 @@ enum Kind {
     Comparison(comparison::Plan),
     Energy(energy::Plan),
     Tuners(tuners::Plan),
+    Monitor(monitor::Plan),
+    OverTime(over_time::Plan),
 }
 
 /// An item: a plan as its file says it.
@@ -111,6 +119,8 @@ impl Item {
             KindName::Comparison => Kind::Comparison(body.try_into()?),
             KindName::Energy => Kind::Energy(energy::Plan::parse(body)?),
             KindName::Tuners => Kind::Tuners(body.try_into()?),
+            KindName::Monitor => Kind::Monitor(body.try_into()?),
+            KindName::OverTime => Kind::OverTime(body.try_into()?),
         };
         Ok(Self { head, kind })
     }
@@ -121,6 +131,8 @@ impl Item {
             Kind::Comparison(plan) => comparison::run(plan, context),
             Kind::Energy(plan) => energy::run(plan, context),
             Kind::Tuners(plan) => tuners::run(plan, context),
+            Kind::Monitor(plan) => monitor::run(plan, context),
+            Kind::OverTime(plan) => over_time::run(plan, context),
         }
     }
 }

@@ -46,9 +46,8 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         for tokens in [context.size.tokens, plan.more_tokens] {
             let budget = Budget { evaluations: plan.evaluations, tokens };
             let found = searches(&configuration, budget, context)?;
-            let published = (tokens == context.head.size.tokens)
-                .then(|| plan.published.get(profile))
-                .flatten();
+            let published =
+                (tokens == context.head.size.tokens).then(|| plan.published.get(profile)).flatten();
             let mut line = vec![profile.clone(), tokens.to_string(), format!("{untuned:.0}")];
             for (strategy, values) in STRATEGIES.iter().zip(&found) {
                 let paper = published.and_then(|values| values.get(strategy.word())).copied();

@@ -45,6 +45,15 @@ impl LinkConfig {
         }
     }
 
+    /// Its rate over time.
+    #[must_use]
+    pub const fn rate(&self) -> &Rate {
+        match self {
+            Self::Affine(config) => &config.rate,
+            Self::Packet(config) => &config.rate,
+        }
+    }
+
     /// The same link with its bandwidth trace begun at a share `phase` of its period, 0 to 1, unless
     /// the trace starts at a fixed point.
     #[must_use]

@@ -80,8 +80,7 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
                 let ours = metric.0.over(&summaries);
                 let ours = ours.with_context(|| format!("{} is not measured", metric.key()))?;
                 let paper = plan.published(&simulated.cell, metric);
-                let role =
-                    paper.map_or(Role::Ours, |_| plan.role(&simulated.cell, metric));
+                let role = paper.map_or(Role::Ours, |_| plan.role(&simulated.cell, metric));
                 let command = command(
                     &simulated.choice,
                     context.seed,
