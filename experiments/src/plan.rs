@@ -15,6 +15,7 @@ const PLANS: &[&str] = &[
     include_str!("../plans/table7.toml"),
     include_str!("../plans/fig5.toml"),
     include_str!("../plans/appendix-f.toml"),
+    include_str!("../plans/appendix-i.toml"),
 ];
 
 /// A plan as its file says it.
