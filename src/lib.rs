@@ -41,6 +41,7 @@ pub mod method;
 pub mod monitor;
 pub mod payload;
 pub mod seed;
+pub mod sharing;
 pub mod summary;
 pub mod time;
 pub mod trigger;

@@ -233,11 +233,11 @@ impl<'a> World<'a> {
 
     fn result(self, now: Instant, occurrences: u64) -> RunResult {
         let counts: Vec<Counts> = self.stage.nodes.iter().map(|n| *n.ledger.counts()).collect();
-        let total = counts.iter().fold(Counts::default(), |sum, one| sum + *one);
+        let cloud = self.stage.cloud_ledger.counts(now);
         let usage = self.stage.usage(now);
         let energy = energy::of(&self.setup.profile, &usage);
         RunResult {
-            summary: Summary::new(&total, usage.uplink_bytes, &energy),
+            summary: Summary::new(&counts, &cloud, usage.total, usage.uplink_bytes, &energy),
             usage,
             counts,
             links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),

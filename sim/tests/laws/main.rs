@@ -7,6 +7,7 @@ mod conservation;
 mod draws;
 mod log_order;
 mod oblivious;
+mod queues;
 mod replay;
 mod same_again;
 mod stories;
