@@ -79,8 +79,9 @@ fn stationary(mut rates: Vec<Vec<f64>>) -> Vec<f64> {
         }
     }
     let mut shares = vec![1.0];
-    for last in 1..states {
-        shares.push((0..last).map(|from| shares[from] * rates[from][last]).sum());
+    while shares.len() < states {
+        let into = shares.iter().zip(&rates).map(|(share, from)| share * from[shares.len()]);
+        shares.push(into.sum());
     }
     let total: f64 = shares.iter().sum();
     shares.iter().map(|share| share / total).collect()

@@ -68,10 +68,10 @@ impl Reference {
                 self.verified.insert(request.session, None);
                 self.queue.push_back((Job::Prefill(request.session), now));
             }
-            Input::Received { message: Message::Upload(upload), .. } => {
-                if !stale.contains(&(upload.session, upload.round)) {
-                    self.hold(now, upload);
-                }
+            Input::Received { message: Message::Upload(upload), .. }
+                if !stale.contains(&(upload.session, upload.round)) =>
+            {
+                self.hold(now, upload);
             }
             Input::Received { message: Message::Close { session }, .. } => {
                 self.verified.remove(session);
