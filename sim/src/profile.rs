@@ -185,7 +185,13 @@ impl VerificationLatency {
     /// GPU time of a pass over `tokens` drafts, at quantile `u` of its base.
     #[must_use]
     pub fn gpu(&self, tokens: u64, u: f64) -> Duration {
-        time::from_millis(self.base.millis_at(u).max(0.0) + self.per_token_ms * tokens as f64)
+        self.pass(self.base.millis_at(u), tokens)
+    }
+
+    /// GPU time of a pass over `tokens` drafts whose base was drawn as `base_ms`.
+    #[must_use]
+    pub fn pass(&self, base_ms: f64, tokens: u64) -> Duration {
+        time::from_millis(base_ms.max(0.0) + self.per_token_ms * tokens as f64)
     }
 }
 
