@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use pipesd_core::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::instance::{Instance, Testbed};
 use super::search::Search;
@@ -165,7 +166,7 @@ enum Action {
 }
 
 /// A search that grows beyond this is given up, and its case not counted.
-const STATES_MAX: usize = 200_000;
+const STATES_MAX: usize = 40_000;
 
 struct Brute<'a> {
     case: &'a Case,
@@ -480,21 +481,22 @@ proptest! {
 
 #[test]
 fn a_search_that_forgets_a_freedom_is_caught() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut caught = [0, 0, 0];
+    let all = Moves { empty_navs: false, guesses: true, early_uploads: true };
+    let with_empty = Moves { empty_navs: true, ..all };
+    let lamed = [
+        (all, Moves { guesses: false, ..all }),
+        (all, Moves { early_uploads: false, ..all }),
+        (with_empty, Moves { guesses: false, ..with_empty }),
+        (with_empty, all),
+    ];
+    let mut runner = TestRunner::deterministic();
+    let mut caught = [0; 4];
     for _ in 0..60 {
         let case = case(6).new_tree(&mut runner).expect("a case").current();
-        let case = Case { empty_navs: true, ..case };
-        let all = case.moves();
-        let lamed = [
-            Moves { guesses: false, ..all },
-            Moves { early_uploads: false, ..all },
-            Moves { empty_navs: false, ..all },
-        ];
-        for (count, moves) in caught.iter_mut().zip(lamed) {
-            let claimed = case.bound(moves);
-            *count += u32::from(judge(&case, true, claimed) == Some(false));
+        for (count, (full, moves)) in caught.iter_mut().zip(lamed) {
+            let case = Case { empty_navs: full.empty_navs, ..case.clone() };
+            *count += u32::from(judge(&case, true, case.bound(moves)) == Some(false));
         }
     }
-    assert!(caught.iter().all(|&count| count > 5), "{caught:?}");
+    assert!(caught.iter().all(|&count| count >= 5), "{caught:?}");
 }
