@@ -14,7 +14,9 @@ use pipesd_core::sharing::CloudLedger;
 use pipesd_core::time::{Duration, Instant, from_millis};
 
 use super::models::Texts;
-use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, request, session_id};
+use super::{
+    Canary, Recording, RunError, Setup, edge_of, ends_session, in_run, request, session_id,
+};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
 use crate::profile::Profile;
@@ -119,7 +121,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(setup: &Setup, seed: Seed) -> Self {
         let wire = |config: &LinkConfig, name: &str, edge: u32| {
-            let config = config.at_phase(seed.stream("bandwidth phase", 0).at(0).uniform());
+            let config = in_run(config, seed);
             Wire {
                 link: Link::new(&config, seed.stream(name, u64::from(edge))),
                 config,
