@@ -150,7 +150,9 @@ fn draw_bar(scene: &mut Scene, plot: &Plot<'_>, shades: &Shades) {
     for step in 0..steps {
         let y = |step: i32| bottom - height * step / steps;
         let share = (f64::from(step) + 0.5) / f64::from(steps);
-        scene.fill(Frame::new(left, y(step + 1), left + BAR, y(step)), ramp(share));
+        // Two units of overlap: no seams.
+        let low = (y(step) + 2).min(bottom);
+        scene.fill(Frame::new(left, y(step + 1), left + BAR, low), ramp(share));
     }
     scene.outline(Frame::new(left, top, left + BAR, bottom), INK, STROKE);
     for tick in &axis.ticks {

@@ -10,9 +10,9 @@ use crate::canvas::{Anchor, Frame};
 use crate::style::{INK, LINE_HEIGHT, STROKE, text_width};
 
 /// A sample's size \[units\].
-const SAMPLE: (i32, i32) = (54, 22);
+const SAMPLE: (i32, i32) = (46, 22);
 /// From a sample to its name, and from a name to the next sample.
-const GAPS: (i32, i32) = (8, 24);
+const GAPS: (i32, i32) = (7, 18);
 /// From the legend to what is below.
 const BELOW: i32 = 10;
 

@@ -31,7 +31,7 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     let columns = panels.len().min(3);
     let rows = panels.iter().map(|panel| panel.y.ticks.len()).max().unwrap_or_default();
     let notes = vec!["number: how many times faster than the next best".to_owned()];
-    Ok(Chart { width: Width::Page, columns, plot_height: 66 * rows as i32, panels, notes })
+    Ok(Chart { width: Width::Page, columns, plot_height: 70 * rows as i32, panels, notes })
 }
 
 /// The winner of each place, with how many times it is better than the next.
