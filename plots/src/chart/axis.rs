@@ -100,19 +100,25 @@ impl Axis {
         Self { title: title.to_owned(), scale, low, high, ticks, labelled: true }
     }
 
-    /// A logarithmic axis over `values`, with ticks at 1, 2 and 5 of each decade.
+    /// A logarithmic axis over `values`, with ticks at 1, 2 and 5 of each decade, at 3
+    /// too if they would be few, and at the decades alone if they would be many.
     #[must_use]
     pub fn log(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
         let positive: Vec<f64> = values.into_iter().filter(|value| *value > 0.).collect();
         let (low, high) = log_ends(&positive);
         let decades = libm::floor(libm::log10(low)) as i32..=libm::ceil(libm::log10(high)) as i32;
         let wide = high / low > 1e3;
-        let ticks = decades.flat_map(|decade| {
-            let digits: &[f64] = if wide { &[1.] } else { &[1., 2., 5.] };
-            digits.iter().map(move |digit| digit * libm::exp10(f64::from(decade)))
-        });
-        let ticks = ticks.filter(|at| (low..=high).contains(at));
-        let ticks = ticks.map(|at| Tick { at, label: number(at) }).collect();
+        let within = |digits: &[f64]| -> Vec<f64> {
+            let all = decades.clone().flat_map(|decade| {
+                digits.iter().map(move |digit| digit * libm::exp10(f64::from(decade)))
+            });
+            all.filter(|at| (low..=high).contains(at)).collect()
+        };
+        let mut places = within(if wide { &[1.] } else { &[1., 2., 5.] });
+        if places.len() < 5 && !wide {
+            places = within(&[1., 2., 3., 5.]);
+        }
+        let ticks = places.into_iter().map(|at| Tick { at, label: number(at) }).collect();
         let (title, scale) = (title.to_owned(), Scale::Log10);
         Self { title, scale, low, high, ticks, labelled: true }
     }
@@ -241,7 +247,7 @@ mod tests {
         );
         assert_eq!(labels(&Axis::linear("", [5.], true)), ["0", "1", "2", "3", "4", "5"]);
         assert_eq!(labels(&Axis::swept("", Scale::Log2, [40., 10., 80., 10.])), ["10", "40", "80"]);
-        assert_eq!(labels(&Axis::log("", [55., 508.])), ["50", "100", "200", "500"]);
+        assert_eq!(labels(&Axis::log("", [55., 508.])), ["50", "100", "200", "300", "500"]);
         assert_eq!(labels(&Axis::log("", [0.5, 1000.])), ["1", "10", "100", "1000"]);
         assert_eq!(
             labels(&Axis::exact("", [0., 130.])),

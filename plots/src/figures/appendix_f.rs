@@ -24,8 +24,7 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         vec![(String::new(), rows)]
     } else {
         let at = |startup: f64| rows.iter().copied().filter(move |row| row.y == Some(startup));
-        let part =
-            |startup: &f64| (format!("start-up {} ms", number(*startup)), at(*startup).collect());
+        let part = |startup: &f64| (format!("{} ms", number(*startup)), at(*startup).collect());
         startups.iter().map(part).collect()
     };
     let mut panels = Vec::new();
@@ -40,5 +39,6 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         panel.y = panel.y.clone().unlabelled();
     }
     let columns = panels.len();
-    Ok(Chart { width: Width::Page, columns, plot_height: 420, panels, notes: vec![] })
+    let notes = vec!["panels: start-up cost of an upload".to_owned()];
+    Ok(Chart { width: Width::Column, columns, plot_height: 380, panels, notes })
 }
