@@ -61,6 +61,9 @@ pub struct ProfileSpec {
     pub verification: VerificationSpec,
     /// Server time of a NAV that is not the GPU's.
     pub overhead_ms: Sourced<Latency>,
+    /// One fit of the edge's tuner; default: as long as a fit of the shipped profiles.
+    #[serde(default)]
+    pub fit_ms: Option<Sourced<Latency>>,
     /// Energy.
     pub energy: EnergySpec,
 }
@@ -208,9 +211,14 @@ pub struct Profile {
     pub verification: VerificationLatency,
     /// Server time of a NAV besides.
     pub overhead: Latency,
+    /// One fit of the edge's tuner. It runs beside drafting and slows nothing down.
+    pub fit: Latency,
     /// Energy.
     pub energy: EnergySpec,
 }
+
+/// A fit where the profile does not say: see `fit_ms` in the shipped profiles \[ms\].
+const FIT_MS: f64 = 4.0;
 
 impl ProfileSpec {
     /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
@@ -239,12 +247,15 @@ impl ProfileSpec {
             }
             _ => return Err("a profile has either a `text` table or a `trace` file".into()),
         };
+        let fit = self.fit_ms.as_ref().map(|sourced| sourced.value.clone());
+        let fit = fit.unwrap_or(Latency::Constant { mean: FIT_MS });
         for (key, latency) in [
-            ("overhead_ms", &self.overhead_ms),
-            ("draft.step_ms", &self.draft.step_ms),
-            ("verification.base_ms", &self.verification.base_ms),
+            ("overhead_ms", &self.overhead_ms.value),
+            ("fit_ms", &fit),
+            ("draft.step_ms", &self.draft.step_ms.value),
+            ("verification.base_ms", &self.verification.base_ms.value),
         ] {
-            latency.value.validate().map_err(|problem| format!("`{key}`: {problem}"))?;
+            latency.validate().map_err(|problem| format!("`{key}`: {problem}"))?;
         }
         let milliseconds = [
             ("draft.prompt_sd_ms", self.draft.prompt_sd_ms.value),
@@ -296,6 +307,7 @@ impl ProfileSpec {
                 prefill_ms_per_token: self.verification.prefill_ms_per_token.value,
             },
             overhead: self.overhead_ms.value.clone(),
+            fit,
             energy: self.energy.clone(),
         })
     }

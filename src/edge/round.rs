@@ -1,5 +1,6 @@
 //! One round at the edge: the tokens drafted for one NAV.
 
+use super::tuning::Setting;
 use crate::event::NavCause;
 use crate::ids::{PrefixHash, RoundId, TokenId};
 
@@ -32,6 +33,8 @@ pub(super) struct Round {
     pub(super) nav_requested: bool,
     /// Nothing can be drafted here: the guess would end the text.
     pub(super) closed: bool,
+    /// The tuner's thresholds that it was opened under; None: the session's trigger decides.
+    pub(super) setting: Option<Setting>,
 }
 
 impl Round {
@@ -57,6 +60,7 @@ impl Round {
             fired: None,
             nav_requested: false,
             closed: false,
+            setting: None,
         }
     }
 

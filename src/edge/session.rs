@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::round::Round;
+use super::tuning::Setting;
 use crate::contract::{DraftStep, Output, Proposal};
 use crate::event::{Event, GuessFate, NavCause, Outcome};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
@@ -31,6 +32,10 @@ pub(super) enum Resolution {
 
 pub(super) struct Resolved {
     pub(super) drafted: u32,
+    /// Output tokens: accepted and extra ones.
+    pub(super) tokens: u32,
+    /// What the round was begun under.
+    pub(super) setting: Option<Setting>,
     /// Proactive rounds and the running step stay valid.
     pub(super) successors_kept: bool,
     /// The text is complete.
@@ -58,6 +63,8 @@ pub(super) struct Session {
     /// Hash of the committed text.
     prefix: PrefixHash,
     trigger: Trigger,
+    /// The tuner's thresholds for rounds begun now; None: `trigger` decides.
+    pub(super) setting: Option<Setting>,
     /// Whether speculation goes on after a round that fired ahead of its parent's verdict.
     resumes: bool,
 }
@@ -80,6 +87,7 @@ impl Session {
             last_resolved: None,
             prefix: PrefixHash::EMPTY,
             trigger: Trigger::new(method.trigger),
+            setting: None,
             resumes: method.waiting.resumes(),
         }
     }
@@ -117,7 +125,8 @@ impl Session {
                 self.round_count += 1;
                 let parent = self.last_resolved;
                 let start = self.committed;
-                self.rounds.push_back(Round::new(next_id, parent, start, self.prefix, None));
+                let opened = Round::new(next_id, parent, start, self.prefix, None);
+                self.rounds.push_back(Round { setting: self.setting, ..opened });
                 (next_id, false)
             }
             Some(last) if last.closed => return None,
@@ -161,6 +170,7 @@ impl Session {
             let mut opened = Round::new(round, Some(parent.id), position + 1, prefix, Some(token));
             opened.closed = ends_text;
             opened.depth = parent.depth + 1;
+            opened.setting = self.setting;
             self.text.push(token);
             self.rounds.push_back(opened);
             self.round_count += 1;
@@ -182,7 +192,11 @@ impl Session {
         let cause = if ends_text {
             Some(NavCause::EndOfText)
         } else {
-            self.trigger.on_draft(&seen).or((drafted >= room).then_some(NavCause::Budget))
+            let fired = match last.setting {
+                None => self.trigger.on_draft(&seen),
+                Some(setting) => Trigger::new(setting.trigger).on_draft(&seen),
+            };
+            fired.or((drafted >= room).then_some(NavCause::Budget))
         };
         if let Some(cause) = cause {
             last.fired = Some(cause);
@@ -203,7 +217,7 @@ impl Session {
             self.keep_if_early(verdict);
             return Resolution::Ignored;
         };
-        let Round { id, start, drafted, product, guess, .. } = *front;
+        let Round { id, start, drafted, product, guess, setting, .. } = *front;
         let Verdict { accepted, extra, .. } = *verdict;
         if accepted > drafted {
             return Resolution::Refused;
@@ -259,7 +273,8 @@ impl Session {
             self.evaluated = self.evaluated.min(end);
         }
         self.commit(end + u32::from(extra.is_some()), outputs);
-        Resolution::Resolved(Resolved { drafted, successors_kept: kept, outcome })
+        let tokens = accepted + u32::from(extra.is_some());
+        Resolution::Resolved(Resolved { drafted, tokens, setting, successors_kept: kept, outcome })
     }
 
     /// Where messages overtake each other, so may verdicts: this one's turn comes with its round's.

@@ -2,6 +2,7 @@
 //! one search are judged on the same prompts.
 
 use anyhow::{Context, Result};
+use pipesd_core::edge::THRESHOLD_MARGIN as MARGIN;
 use pipesd_core::seed::Seed;
 use pipesd_core::tuner::{Bounds, Tuner, TunerConfig};
 use pipesd_sim::world::run as simulate;
@@ -13,9 +14,6 @@ use crate::input::{Choice, Configuration, bad_input, seed_range};
 use crate::output;
 use crate::runner::{pool, progress_bar};
 use crate::statistics::Statistic;
-
-/// Thresholds lie strictly between 0 and 1 (paper §5: the open box); this much is left at each end.
-const MARGIN: f64 = 1e-3;
 
 /// What one search ended with.
 struct Found {

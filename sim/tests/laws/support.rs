@@ -81,6 +81,7 @@ pub(crate) fn profile(text: TextModel) -> Profile {
             prefill_ms_per_token: 1.0,
         },
         overhead: Latency::Constant { mean: 0.0 },
+        fit: Latency::Constant { mean: 50.0 },
         energy: nothing_measured,
     }
 }
@@ -93,7 +94,7 @@ pub(crate) fn setup(method: Method, profile: Profile, tokens: u64) -> Setup {
     let down = affine(Rate::Constant(8_000 * 240), Duration::ZERO, ms(2));
     Setup {
         edges: 1,
-        edge: EdgeConfig { method, patience: Duration::from_secs(24 * 3600) },
+        edge: EdgeConfig { method, tuning: None, patience: Duration::from_secs(24 * 3600) },
         cloud: CloudConfig { verify_batch_max: 1 },
         uplink: LinkConfig::Affine(up),
         downlink: LinkConfig::Affine(down),
