@@ -25,6 +25,10 @@ struct Found {
 pub(crate) fn run(options: &Tune) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let configuration = Configuration::load(&choice)?;
+    if configuration.setup(options.tokens, false)?.edge.tuning.is_some() {
+        let problem = "contradicts `pipesd tune`, whose candidates it would move";
+        return Err(bad_input!("--set tuning: {problem}").into());
+    }
     let keys = threshold_keys(&configuration)?;
     let seeds = seed_range(options.seed, options.searches)?;
     let strategies: &[Strategy] = if options.compare {
