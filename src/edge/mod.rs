@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::session::{Session, Step};
 use self::tuning::Tuning;
 pub use self::tuning::{
-    THRESHOLD_MARGIN, TUNING_TOKENS_MAX, TuningConfig, TuningCounts, TuningError,
+    DUEL_TURNS_MAX, THRESHOLD_MARGIN, TUNING_TOKENS_MAX, TuningConfig, TuningCounts, TuningError,
 };
 use self::uplink::Uplink;
 use crate::contract::{Input, Machine, Output, Proposal, Reason, Work, WorkResult};

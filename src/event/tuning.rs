@@ -44,11 +44,21 @@ pub enum TuningEvent {
         /// Whether it was given up before it had all its tokens.
         hopeless: bool,
     },
+    /// The recommendation and the best known thresholds take turns; this one is for rounds begun from
+    /// here on.
+    TurnBegun {
+        /// Of which search.
+        search: u32,
+        /// Which turn, from 0; the best known thresholds have the even ones.
+        turn: u32,
+        /// Whose turn it is.
+        thresholds: Thresholds,
+    },
     /// The search is over: these are the best known thresholds from here on.
     ThresholdsSettled {
         /// Which search.
         search: u32,
-        /// Its recommendation.
+        /// Its recommendation, or what was best before, if that has won their turns.
         thresholds: Thresholds,
     },
     /// The search is over without a recommendation: the best known thresholds stay.
@@ -76,6 +86,7 @@ impl fmt::Display for TuningEvent {
                 let tokens = Tokens(tokens);
                 write!(f, "judges candidate {number}: {value:.3} ms a token over {tokens}{how}")
             }
+            Self::TurnBegun { turn, thresholds, .. } => write!(f, "turn {turn}: {thresholds}"),
             Self::ThresholdsSettled { search, thresholds } => {
                 write!(f, "ends search {search}: settles on {thresholds}")
             }

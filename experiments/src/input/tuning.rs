@@ -1,6 +1,6 @@
 //! The keys of `--set` that are the online tuner's.
 
-use pipesd_core::edge::{TUNING_TOKENS_MAX, TuningConfig};
+use pipesd_core::edge::{DUEL_TURNS_MAX, TUNING_TOKENS_MAX, TuningConfig};
 use pipesd_core::seed::Seed;
 use pipesd_core::trigger::TriggerConfig;
 use pipesd_core::tuner::EVALUATIONS_MAX;
@@ -17,6 +17,7 @@ pub(super) const TUNING_KEYS: &[&str] = &[
     "tuning_share",
     "tuning_floor",
     "tuning_hopeless",
+    "tuning_turns",
 ];
 
 /// Ways to tune online.
@@ -37,6 +38,7 @@ pub(super) struct TuningSpec {
     share: Option<f64>,
     floor: Option<f64>,
     hopeless: Option<f64>,
+    turns: Option<u32>,
 }
 
 impl TuningSpec {
@@ -61,6 +63,7 @@ impl TuningSpec {
             "tuning_share" => self.share = Some(within(value, 0.0, 1.0)?),
             "tuning_floor" => self.floor = Some(within(value, 1e-6, 0.99)?),
             "tuning_hopeless" => self.hopeless = Some(within(value, 1.0, 1e6)?),
+            "tuning_turns" => self.turns = Some(count(value, 0, i64::from(DUEL_TURNS_MAX))?),
             other => unreachable!("`{other}` is one of TUNING_KEYS"),
         }
         Ok(())
@@ -84,6 +87,7 @@ impl TuningSpec {
                 ("tuning_share", self.share.is_some()),
                 ("tuning_floor", self.floor.is_some()),
                 ("tuning_hopeless", self.hopeless.is_some()),
+                ("tuning_turns", self.turns.is_some()),
             ];
             let problem = "contradicts the other keys: it needs tuning = paper or bayes";
             return match given.into_iter().find(|(_, given)| *given) {
@@ -104,6 +108,7 @@ impl TuningSpec {
         config.explore_share = self.share.unwrap_or(config.explore_share);
         config.threshold_min = self.floor.unwrap_or(config.threshold_min);
         config.hopeless = self.hopeless.or(config.hopeless);
+        config.duel_turns = self.turns.unwrap_or(config.duel_turns);
         config.check(trigger).map_err(|error| ("tuning", error.to_string()))?;
         Ok(Some(config))
     }

@@ -116,7 +116,8 @@ impl Reader {
 
     fn read_tuning(&mut self, event: TuningEvent) {
         match event {
-            TuningEvent::CandidateBegun { thresholds, .. } => self.enforce(thresholds),
+            TuningEvent::CandidateBegun { thresholds, .. }
+            | TuningEvent::TurnBegun { thresholds, .. } => self.enforce(thresholds),
             TuningEvent::CandidateJudged { value, tokens, thresholds, .. } => {
                 assert_eq!(thresholds, self.in_force);
                 let (took, count) = if self.own.1 > 0 { self.own } else { self.all };
@@ -218,7 +219,7 @@ fn in_s4_the_tuner_restarts_keeps_serving_and_ends() {
                 again.filter(|e| matches!(e, TuningEvent::SearchBegun { moved: Some(_), .. }));
             assert_eq!(again.count() as u32, counts.searches - 1);
             // A share of all tokens and one search: candidates' tokens, and a round or two beside.
-            let candidates = f64::from(tuning.tuner.evaluations);
+            let candidates = f64::from(tuning.tuner.evaluations + tuning.duel_turns);
             let search = candidates * (f64::from(tuning.tokens_per_candidate) + 20.0);
             let most = tuning.explore_share * counts.output as f64 + search;
             assert!(counts.explored as f64 <= most, "{counts:?}");

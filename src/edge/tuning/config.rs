@@ -13,6 +13,9 @@ pub const THRESHOLD_MARGIN: f64 = 1e-3;
 /// Tokens of a candidate or of the window for drift, at most: they bound what an edge remembers.
 pub const TUNING_TOKENS_MAX: u32 = 100_000;
 
+/// Turns of a duel, at most: they bound what a search may cost.
+pub const DUEL_TURNS_MAX: u32 = 1000;
+
 /// Online tuning: how to search, how to judge a candidate, when to search again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +32,9 @@ pub struct TuningConfig {
     /// A candidate is given up once it has taken this many times the time that the best one of its
     /// search would need for all its tokens; None: never. At least 1.
     pub hopeless: Option<f64>,
+    /// Turns, of a candidate's tokens each, in which the recommendation has to be faster than what was
+    /// best before it, turn by turn with it; 0: it is taken as it comes.
+    pub duel_turns: u32,
     /// TPT that has moved by more than this share calls for a new search (paper: 0.2).
     pub drift_share: f64,
     /// Output tokens over which TPT is compared, when thresholds have settled and later \[tokens\].
@@ -78,6 +84,7 @@ impl TuningConfig {
             tokens_per_candidate: 20,
             starts_from_best: false,
             hopeless: None,
+            duel_turns: 0,
             drift_share: 0.2,
             drift_window: 100,
             drift_errors: 0.0,
@@ -87,6 +94,8 @@ impl TuningConfig {
     }
 
     /// Ours: the noise-aware search, more tokens for each candidate, and bounds on what it may cost.
+    ///
+    /// The numbers are measured choices: README, "Tuning".
     #[must_use]
     pub const fn bayes(seed: Seed) -> Self {
         Self {
@@ -98,6 +107,7 @@ impl TuningConfig {
             tokens_per_candidate: 40,
             starts_from_best: true,
             hopeless: Some(1.5),
+            duel_turns: 4,
             drift_share: 0.2,
             drift_window: 200,
             drift_errors: 3.0,
@@ -133,6 +143,11 @@ impl TuningConfig {
             if !(1.0..=f64::from(TUNING_TOKENS_MAX)).contains(&found) {
                 return Err(TuningError::Setting { name, expected, found });
             }
+        }
+        if self.duel_turns > DUEL_TURNS_MAX {
+            let (name, expected) = ("duel_turns", "0 to 1000");
+            let found = f64::from(self.duel_turns);
+            return Err(TuningError::Setting { name, expected, found });
         }
         let shares = [
             ("threshold_min", self.threshold_min, 1e-6..=0.99, "0.000001 to 0.99"),

@@ -1,16 +1,16 @@
 //! Online tuning: the edge searches its trigger's thresholds while it decodes (paper §5).
 //!
 //! ```text
-//!            ┌────────────────────── search ───────────────────────┐
-//!            │            fit (Work::Fit, beside decoding)         │
-//!  serving ──┤  Fitting ◄───────────────────────────── Trying      ├──► serving
-//!  the best  │ best known ────► candidate in force ───► its value  │    the recommendation,
-//!  known     └──────────────────────────────────────────────────────┘    drift is watched
+//!            ┌────────────────────── search ─────────────────────────────┐
+//!  Serving ──┤  Fitting ── candidate ──► Trying ── its value ──► Fitting │
+//!  the best  │     └── recommendation ──► Confirming                     ├──► Serving, and
+//!  known     └───────────────────────────────────────────────────────────┘    drift is watched
 //! ```
 //!
 //! - A round keeps the thresholds in force when it was opened: a change is for rounds begun afterwards.
 //! - A candidate is judged by rounds begun under it alone; see [`trial::Trial`] for whose time is whose.
 //!   It is finished after a number of output tokens, or when it has become hopeless.
+//! - A recommendation may have to prove itself against what was best before it ([`duel::Duel`]).
 //! - While a fit is under way, and between searches, the best known thresholds serve: the last
 //!   recommendation, before the first one the method's own.
 //! - After a search TPT is watched; if it moves, the next search begins ([`drift::Drift`]), unless too
@@ -26,14 +26,18 @@
 
 mod config;
 mod drift;
+mod duel;
 mod trial;
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::config::{THRESHOLD_MARGIN, TUNING_TOKENS_MAX, TuningConfig, TuningError};
+pub use self::config::{
+    DUEL_TURNS_MAX, THRESHOLD_MARGIN, TUNING_TOKENS_MAX, TuningConfig, TuningError,
+};
 use self::drift::Drift;
+use self::duel::Duel;
 use self::trial::{Interval, Trial};
 use crate::contract::Output;
 use crate::event::{Event, TuningEvent};
@@ -79,6 +83,8 @@ enum Phase {
     Fitting { search: Tuner, question: Question, started: bool },
     /// A candidate is in force.
     Trying { search: Tuner, trial: Trial },
+    /// The recommendation and what was best before it take turns.
+    Confirming { duel: Duel },
 }
 
 /// Where the interval under way began.
@@ -149,6 +155,12 @@ impl Tuning {
                 trial.credit(&interval);
                 self.judge(outputs);
             }
+            Phase::Confirming { duel } => {
+                if duel.credit(&interval, self.config.tokens_per_candidate) {
+                    let duel = duel.clone();
+                    self.next_turn(duel, outputs);
+                }
+            }
             Phase::Serving => self.watch(&interval, outputs),
         }
     }
@@ -188,7 +200,7 @@ impl Tuning {
             (Question::Recommendation, Fitted::Recommendation(point)) => {
                 let inside = search.bounds().contains(point);
                 match self.best.at(point.coordinates()).filter(|_| inside) {
-                    Some(thresholds) => self.settle(thresholds, outputs),
+                    Some(thresholds) => self.confirm(thresholds, outputs),
                     None => self.fail(FitFailure::Refused, outputs),
                 }
             }
@@ -282,6 +294,26 @@ impl Tuning {
         );
         self.enforce(self.best);
         self.ask(search);
+    }
+
+    /// Takes a recommendation, or has it prove itself first.
+    fn confirm(&mut self, recommended: Thresholds, outputs: &mut VecDeque<Output>) {
+        if self.config.duel_turns == 0 || recommended == self.best {
+            self.settle(recommended, outputs);
+        } else {
+            self.next_turn(Duel::new(self.best, recommended), outputs);
+        }
+    }
+
+    fn next_turn(&mut self, mut duel: Duel, outputs: &mut VecDeque<Output>) {
+        if duel.turn == 2 * self.config.duel_turns {
+            return self.settle(duel.winner(), outputs);
+        }
+        let (search, turn, thresholds) = (self.search_number(), duel.turn, duel.thresholds());
+        self.enforce(thresholds);
+        Self::tell(outputs, TuningEvent::TurnBegun { search, turn, thresholds });
+        duel.begin_turn(self.setting.number);
+        self.phase = Phase::Confirming { duel };
     }
 
     fn settle(&mut self, thresholds: Thresholds, outputs: &mut VecDeque<Output>) {

@@ -297,6 +297,40 @@ fn a_search_that_starts_from_the_best_tries_it_first_and_explores_nothing() {
     assert_eq!(told, [Observation { point: Point::new(vec![R1]), value: 10.0 }]);
 }
 
+/// Plays the four turns of a duel after a search; what is settled on. Each turn has these
+/// milliseconds per token, and a first interval that is half another setting's.
+fn duel(per_token: [u64; 4]) -> Thresholds {
+    let mut hand = Hand::new(TuningConfig { duel_turns: 2, ..config() });
+    hand.search();
+    hand.events();
+    let mut turns = Vec::new();
+    for ms in per_token {
+        let setting = hand.setting();
+        turns.extend(
+            setting.trigger.thresholds().map(|thresholds| thresholds == self::thresholds(R1)),
+        );
+        assert_eq!(hand.fit(), None);
+        hand.resolve(setting, 5000, 7);
+        hand.resolve(setting, 6 * ms, 6);
+    }
+    assert_eq!(turns, [true, false, true, false], "the best known begins");
+    let events = hand.events();
+    let [.., TuningEvent::ThresholdsSettled { search: 0, thresholds }] = events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(hand.setting().trigger.thresholds(), Some(thresholds));
+    thresholds
+}
+
+#[test]
+fn a_recommendation_proves_itself_in_turns_with_the_best_known() {
+    assert_eq!(duel([100, 80, 100, 80]), thresholds(0.5), "faster");
+    assert_eq!(duel([100, 120, 100, 120]), thresholds(R1), "slower");
+    assert_eq!(duel([100, 100, 100, 100]), thresholds(R1), "no better");
+    // A link that slows down in the middle slows both: 100 and 80, then 200 and 160.
+    assert_eq!(duel([100, 80, 200, 160]), thresholds(0.5));
+}
+
 #[test]
 fn what_cannot_be_tuned_is_refused() {
     let fixed = TriggerConfig::FixedLength { draft_length: 6 };
@@ -309,6 +343,7 @@ fn what_cannot_be_tuned_is_refused() {
         TuningConfig { drift_share: f64::NAN, ..config() },
         TuningConfig { hopeless: Some(0.5), ..config() },
         TuningConfig { explore_share: 1.5, ..config() },
+        TuningConfig { duel_turns: DUEL_TURNS_MAX + 1, ..config() },
         TuningConfig { threshold_min: 1.0, ..config() },
         TuningConfig { tuner: TunerConfig { evaluations: 0, ..config().tuner }, ..config() },
     ] {
@@ -327,8 +362,10 @@ proptest! {
         share in 0.0..0.5_f64,
         hopeless in prop::option::of(1.0..3.0_f64),
         starts_from_best in any::<bool>(),
+        duel_turns in 0_u32..3,
     ) {
-        let config = TuningConfig { explore_share: share, hopeless, starts_from_best, ..config() };
+        let limits = TuningConfig { explore_share: share, hopeless, duel_turns, ..config() };
+        let config = TuningConfig { starts_from_best, ..limits };
         let mut hand = Hand::new(config);
         let mut before = hand.setting();
         let mut fit: Option<Fit> = None;
@@ -348,7 +385,7 @@ proptest! {
             hand.resolve(setting, ms, tokens);
             let counts = hand.tuning.counts();
             // A candidate's tokens, the round that passes them, one before them and one after.
-            let search = 2 * (config.tokens_per_candidate + 3 * 7);
+            let search = (2 + duel_turns) * (config.tokens_per_candidate + 3 * 7);
             let most = share * counts.output as f64 + f64::from(search);
             prop_assert!(counts.explored as f64 <= most, "{counts:?}");
             prop_assert!(counts.candidates <= 2 * counts.searches, "{counts:?}");

@@ -37,20 +37,21 @@ pub(super) struct Trial {
     all: Sum,
 }
 
+/// Time and tokens of some intervals.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sum {
+pub(super) struct Sum {
     took: Duration,
     tokens: u32,
 }
 
 impl Sum {
-    fn add(&mut self, interval: &Interval) {
+    pub(super) fn add(&mut self, interval: &Interval) {
         self.took += interval.took;
         self.tokens += interval.tokens;
     }
 
     /// Time per output token \[ms\].
-    fn per_token(self) -> f64 {
+    pub(super) fn per_token(self) -> f64 {
         as_millis(self.took) / f64::from(self.tokens)
     }
 }

@@ -160,16 +160,19 @@ fn profile() -> impl Strategy<Value = Profile> {
 
 /// Short searches that go on restarting; random points, as no model is needed to switch thresholds.
 fn tuning() -> impl Strategy<Value = Option<TuningConfig>> {
-    let tuning = (1_u32..4, 1_u32..6, any::<bool>(), any::<bool>());
+    let tuning = (1_u32..4, 1_u32..6, 0_u32..3, any::<bool>(), any::<bool>());
     let tuning =
-        tuning.prop_map(|(evaluations, tokens, starts_from_best, hopeless)| TuningConfig {
-            tuner: TunerConfig::random(evaluations),
-            tokens_per_candidate: tokens,
-            starts_from_best,
-            hopeless: hopeless.then_some(1.5),
-            drift_share: 0.05,
-            drift_window: 3,
-            ..TuningConfig::paper(Seed(0))
+        tuning.prop_map(|(evaluations, tokens, duel_turns, starts_from_best, hopeless)| {
+            TuningConfig {
+                tuner: TunerConfig::random(evaluations),
+                duel_turns,
+                tokens_per_candidate: tokens,
+                starts_from_best,
+                hopeless: hopeless.then_some(1.5),
+                drift_share: 0.05,
+                drift_window: 3,
+                ..TuningConfig::paper(Seed(0))
+            }
         });
     prop::option::of(tuning)
 }
