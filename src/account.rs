@@ -234,6 +234,7 @@ impl Ledger {
             | Event::UploadSent { .. }
             | Event::UploadCancelled { .. }
             | Event::Planned { .. }
+            | Event::Tuning(_)
             | Event::UploadReceived { .. }
             | Event::VerifyStarted { .. }
             | Event::VerifyFinished { .. }

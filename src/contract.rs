@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId, WorkId};
 use crate::message::{Message, Request};
 use crate::time::{Duration, Instant};
+use crate::tuner::{Fit, Fitted};
 
 /// What happens to an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +70,10 @@ pub enum Reason {
     Stalled(SessionId),
 }
 
-/// A piece of model work. Started work runs to its end; a stale result is dropped by the core.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A piece of work that takes time. Started work runs to its end; a stale result is dropped by the core.
+///
+/// An endpoint has one piece of model work under way at a time; a [`Self::Fit`] runs beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Work {
     /// Evaluate a prompt.
     Prefill {
@@ -83,6 +86,9 @@ pub enum Work {
     Draft(DraftStep),
     /// One forward pass of the target over blocks of one or more sessions.
     Verify(Vec<VerifyBlock>),
+    /// One computation of the edge's tuner, to be answered by [`Fit::run`]. At most one is under way,
+    /// and decoding does not wait for it.
+    Fit(Box<Fit>),
 }
 
 /// One decode of the draft model: cut the cache back to `keep` output tokens, evaluate `feed`,
@@ -133,6 +139,8 @@ pub enum WorkResult {
     /// For each block, the target's own token at each drafted position given the drafts before it,
     /// and at the position after the last: one more than there are drafts.
     Verified(Vec<Vec<TokenId>>),
+    /// What the tuner asked for, or why there is no such thing.
+    Fitted(Fitted),
 }
 
 /// A drafted token.

@@ -1,10 +1,13 @@
 //! What the endpoints tell about themselves. Summaries, ledgers, timelines and golden logs are made
 //! of these and of nothing else, in the simulator and live alike.
 
+mod tuning;
+
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::tuning::TuningEvent;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId};
 use crate::time::{Duration, Instant, as_millis};
 
@@ -159,6 +162,8 @@ pub enum Event {
     Committed { session: SessionId, position: u32, token: TokenId },
     /// Edge: the upload plan was made anew.
     Planned { window: u32, startup: Duration, per_token: Duration, draft: Duration },
+    /// Edge: a step of the search for thresholds.
+    Tuning(TuningEvent),
     /// Edge: the session is over.
     SessionEnded { session: SessionId, outcome: Outcome, output_tokens: u32 },
     /// Cloud: an upload arrived.
@@ -244,6 +249,7 @@ impl fmt::Display for Event {
                     Tokens(window)
                 )
             }
+            Self::Tuning(event) => write!(f, "{event}"),
             Self::SessionEnded { session, outcome, output_tokens } => {
                 write!(f, "ends {session} with {}: {}", Tokens(output_tokens), outcome.word())
             }

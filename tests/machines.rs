@@ -62,7 +62,7 @@ fn three_rounds_pending() -> Edge {
         payload: Payload::Ids,
         window: 20,
     };
-    let mut edge = Edge::new(EdgeConfig { method, patience: Duration::from_secs(1) });
+    let mut edge = Edge::new(EdgeConfig { method, tuning: None, patience: Duration::from_secs(1) });
     let (prompt, stop_ids) = (vec![TokenId(1)], Vec::new());
     let request = Request { session: SESSION, prompt, budget: 6, stop_ids, seed: 0 };
     feed(&mut edge, Input::Submit(request));

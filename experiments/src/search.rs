@@ -2,15 +2,13 @@
 //! search are judged on the same prompts.
 
 use anyhow::Result;
+use pipesd_core::edge::THRESHOLD_MARGIN;
 use pipesd_core::seed::Seed;
 use pipesd_core::tuner::{Bounds, Tuner, TunerConfig};
 use pipesd_sim::world::run as simulate;
 
 use crate::cli::Strategy;
 use crate::input::{Configuration, bad_input};
-
-/// Thresholds lie strictly between 0 and 1 (paper §5: the open box); this much is left at each end.
-const MARGIN: f64 = 1e-3;
 
 /// What a search may spend.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +62,7 @@ pub(crate) fn search(
         Strategy::Random => TunerConfig::random(evaluations),
     };
     let judged = shortened(configuration, tokens)?;
-    let bounds = Bounds::new(vec![[MARGIN, 1.0 - MARGIN]; keys.len()])?;
+    let bounds = Bounds::new(vec![[THRESHOLD_MARGIN, 1.0 - THRESHOLD_MARGIN]; keys.len()])?;
     let mut tuner = Tuner::new(config, bounds, Seed(seed))?;
     while !tuner.is_done() {
         let candidate = tuner.ask()?;

@@ -213,6 +213,7 @@ fn full_model() -> Setup {
         edges: 1,
         edge: EdgeConfig {
             method: method.resolve().expect("a valid method"),
+            tuning: None,
             patience: Duration::from_secs(24 * 3600),
         },
         cloud: CloudConfig { verify_batch_max: 1 },

@@ -53,7 +53,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
     let added_ms = scenario.device.added_draft_ms.value;
     Setup {
         edges: 1,
-        edge: EdgeConfig { method, patience: Duration::from_secs(24 * 3600) },
+        edge: EdgeConfig { method, tuning: None, patience: Duration::from_secs(24 * 3600) },
         cloud: CloudConfig { verify_batch_max: 1 },
         uplink: link(Way::Up, &scenario.uplink),
         downlink: link(Way::Down, &scenario.downlink),

@@ -65,6 +65,9 @@ pub struct ProfileSpec {
     /// \[ms\]; absent: not measured.
     #[serde(default)]
     pub edge_only_ms: Option<Sourced<f64>>,
+    /// One fit of the edge's tuner; default: as long as a fit of the shipped profiles.
+    #[serde(default)]
+    pub fit_ms: Option<Sourced<Latency>>,
     /// Energy.
     pub energy: EnergySpec,
 }
@@ -220,9 +223,14 @@ pub struct Profile {
     pub overhead: Latency,
     /// Time per output token with both models on this edge \[ms\]; None: not measured.
     pub edge_only_ms: Option<f64>,
+    /// One fit of the edge's tuner. It runs beside drafting and slows nothing down.
+    pub fit: Latency,
     /// Energy.
     pub energy: EnergySpec,
 }
+
+/// A fit where the profile does not say: see `fit_ms` in the shipped profiles \[ms\].
+const FIT_MS: f64 = 4.0;
 
 impl ProfileSpec {
     /// Edge-only decoding on a device that adds `added_ms` to each draft step: all of it is taken to
@@ -259,12 +267,15 @@ impl ProfileSpec {
             }
             _ => return Err("a profile has either a `text` table or a `trace` file".into()),
         };
+        let fit = self.fit_ms.as_ref().map(|sourced| sourced.value.clone());
+        let fit = fit.unwrap_or(Latency::Constant { mean: FIT_MS });
         for (key, latency) in [
-            ("overhead_ms", &self.overhead_ms),
-            ("draft.step_ms", &self.draft.step_ms),
-            ("verification.base_ms", &self.verification.base_ms),
+            ("overhead_ms", &self.overhead_ms.value),
+            ("fit_ms", &fit),
+            ("draft.step_ms", &self.draft.step_ms.value),
+            ("verification.base_ms", &self.verification.base_ms.value),
         ] {
-            latency.value.validate().map_err(|problem| format!("`{key}`: {problem}"))?;
+            latency.validate().map_err(|problem| format!("`{key}`: {problem}"))?;
         }
         let milliseconds = [
             ("draft.prompt_sd_ms", self.draft.prompt_sd_ms.value),
@@ -318,6 +329,7 @@ impl ProfileSpec {
             },
             overhead: self.overhead_ms.value.clone(),
             edge_only_ms: self.edge_only(added_ms),
+            fit,
             energy: self.energy.clone(),
         })
     }

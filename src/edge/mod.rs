@@ -8,13 +8,15 @@
 //!
 //! Rules of the paper (§3) and where they are: NAV cuts the plan and flushes (`uplink.rs`), drafting
 //! and uploading go on while NAV is pending, a proactive round is reused only if its parent is
-//! wholly accepted and the guess was right, else all of it is dropped (`session.rs`).
+//! wholly accepted and the guess was right, else all of it is dropped (`session.rs`). Thresholds are
+//! tuned beside all of this, if asked for (`tuning/`, paper §5).
 //!
 //! Deliberately absent: any knowledge of which method is running beyond its five axes, any model,
 //! clock or link, and any message that carries an absolute time.
 
 mod round;
 mod session;
+mod tuning;
 mod uplink;
 
 use std::collections::VecDeque;
@@ -22,6 +24,10 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use self::session::{Session, Step};
+use self::tuning::Tuning;
+pub use self::tuning::{
+    DUEL_TURNS_MAX, THRESHOLD_MARGIN, TUNING_TOKENS_MAX, TuningConfig, TuningCounts, TuningError,
+};
 use self::uplink::Uplink;
 use crate::contract::{Input, Machine, Output, Proposal, Reason, Work, WorkResult};
 use crate::event::{Event, Outcome};
@@ -40,6 +46,8 @@ use crate::upload::{Planner, UploadPolicy};
 pub struct EdgeConfig {
     /// The method.
     pub method: Method,
+    /// Whether and how its thresholds are tuned while it decodes.
+    pub tuning: Option<TuningConfig>,
     /// A session in which nothing happens for this long is given up.
     pub patience: Duration,
 }
@@ -67,6 +75,9 @@ pub struct Edge {
     queued: VecDeque<Request>,
     session: Option<Session>,
     running: Option<Running>,
+    tuning: Option<Tuning>,
+    /// The tuner's fit that is under way.
+    fitting: Option<WorkId>,
     uplink: Uplink,
     outputs: VecDeque<Output>,
     work_count: u64,
@@ -88,6 +99,9 @@ struct Running {
 
 impl Edge {
     /// An idle edge.
+    ///
+    /// # Panics
+    /// If the method's trigger cannot be tuned as asked for: see [`TuningConfig::check`].
     #[must_use]
     pub fn new(config: EdgeConfig) -> Self {
         Self {
@@ -97,6 +111,8 @@ impl Edge {
             queued: VecDeque::new(),
             session: None,
             running: None,
+            tuning: config.tuning.map(|tuning| Tuning::new(tuning, config.method.trigger)),
+            fitting: None,
             uplink: Uplink::default(),
             outputs: VecDeque::new(),
             work_count: 0,
@@ -123,6 +139,12 @@ impl Edge {
     #[must_use]
     pub fn estimates(&self) -> Estimates {
         self.monitor.estimates()
+    }
+
+    /// What tuning has done so far; None: the edge is not tuned.
+    #[must_use]
+    pub fn tuning_counts(&self) -> Option<TuningCounts> {
+        self.tuning.as_ref().map(Tuning::counts)
     }
 
     fn on_message(&mut self, now: Instant, message: Message) {
@@ -161,6 +183,9 @@ impl Edge {
                 session::Resolution::Resolved(resolved) => {
                     next = session.take_early();
                     self.monitor.on_draft_length(resolved.drafted);
+                    if let (Some(tuning), Some(setting)) = (&mut self.tuning, resolved.setting) {
+                        tuning.on_resolved(now, setting, resolved.tokens, &mut self.outputs);
+                    }
                     if !resolved.successors_kept {
                         self.drop_stale_work();
                     }
@@ -187,6 +212,14 @@ impl Edge {
     }
 
     fn on_finished(&mut self, now: Instant, work: WorkId, result: &WorkResult) {
+        if self.fitting == Some(work) {
+            self.fitting = None;
+            let (Some(tuning), WorkResult::Fitted(fitted)) = (&mut self.tuning, result) else {
+                panic!("{result:?} does not answer a fit")
+            };
+            tuning.on_fitted(fitted, &mut self.outputs);
+            return;
+        }
         let running = self.running.take().expect("a result answers a start");
         assert_eq!(running.work, work, "one piece of work at a time");
         match (running.step, result) {
@@ -276,7 +309,8 @@ impl Edge {
     }
 
     fn pump(&mut self, now: Instant) {
-        self.begin_decoding();
+        self.begin_decoding(now);
+        self.pump_tuning();
         self.pump_model(now);
         self.uplink.pump(
             &self.config.method,
@@ -288,7 +322,7 @@ impl Edge {
     }
 
     /// Decoding begins when both ends have evaluated the prompt and the link has been measured.
-    fn begin_decoding(&mut self) {
+    fn begin_decoding(&mut self, now: Instant) {
         if let Some(session) = &mut self.session
             && !session.decoding
             && session.prefilled
@@ -298,7 +332,30 @@ impl Edge {
             session.decoding = true;
             let started = Event::DecodingStarted { session: session.id() };
             self.outputs.push_back(Output::Event(started));
+            if let Some(tuning) = &mut self.tuning {
+                tuning.on_decoding_started(now);
+            }
         }
+    }
+
+    /// Starts the fit that the tuner wants, and has rounds begun from now on use its thresholds.
+    fn pump_tuning(&mut self) {
+        let Some(tuning) = &mut self.tuning else { return };
+        let fit = tuning.next_fit(&mut self.outputs);
+        if let Some(session) = &mut self.session {
+            session.setting = Some(tuning.setting());
+        }
+        if let Some(fit) = fit {
+            let id = self.next_work();
+            self.fitting = Some(id);
+            self.outputs.push_back(Output::Start { id, work: Work::Fit(Box::new(fit)) });
+        }
+    }
+
+    const fn next_work(&mut self) -> WorkId {
+        let id = WorkId(self.work_count);
+        self.work_count += 1;
+        id
     }
 
     fn pump_model(&mut self, now: Instant) {
@@ -318,9 +375,8 @@ impl Edge {
             let prompt = session.prompt().to_vec();
             (None, Work::Prefill { session: session.id(), prompt })
         };
-        let id = WorkId(self.work_count);
-        self.work_count += 1;
         let session = session.id();
+        let id = self.next_work();
         self.running = Some(Running { work: id, session, started: now, step, stale: false });
         self.outputs.push_back(Output::Start { id, work });
     }
@@ -328,7 +384,10 @@ impl Edge {
 
 impl Machine for Edge {
     fn handle(&mut self, now: Instant, input: Input) {
+        // A fit's answer says nothing of the session.
+        let of_fit = matches!(input, Input::Finished { work, .. } if self.fitting == Some(work));
         if !matches!(input, Input::Wake(_))
+            && !of_fit
             && let Some(session) = &mut self.session
         {
             session.last_progress = now;

@@ -1,5 +1,6 @@
 //! One round at the edge: the tokens drafted for one NAV.
 
+use super::tuning::Setting;
 use crate::event::NavCause;
 use crate::ids::{PrefixHash, RoundId, TokenId};
 use crate::script::ScriptedRound;
@@ -35,6 +36,8 @@ pub(super) struct Round {
     pub(super) closed: bool,
     /// What a script wants of it, in the place of the method's axes.
     pub(super) scripted: Option<ScriptedRound>,
+    /// The tuner's thresholds that it was opened under; None: the session's trigger decides.
+    pub(super) setting: Option<Setting>,
 }
 
 impl Round {
@@ -61,6 +64,7 @@ impl Round {
             nav_requested: false,
             closed: false,
             scripted: None,
+            setting: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::round::Round;
+use super::tuning::Setting;
 use crate::contract::{DraftStep, Output, Proposal};
 use crate::event::{Event, GuessFate, NavCause, Outcome};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
@@ -32,6 +33,10 @@ pub(super) enum Resolution {
 
 pub(super) struct Resolved {
     pub(super) drafted: u32,
+    /// Output tokens: accepted and extra ones.
+    pub(super) tokens: u32,
+    /// What the round was begun under.
+    pub(super) setting: Option<Setting>,
     /// Proactive rounds and the running step stay valid.
     pub(super) successors_kept: bool,
     /// The text is complete.
@@ -59,6 +64,8 @@ pub(super) struct Session {
     /// Hash of the committed text.
     prefix: PrefixHash,
     trigger: Trigger,
+    /// The tuner's thresholds for rounds begun now; None: `trigger` decides.
+    pub(super) setting: Option<Setting>,
     /// Whether speculation goes on after a round that fired ahead of its parent's verdict.
     resumes: bool,
     /// Rounds that follow a script, by start.
@@ -83,6 +90,7 @@ impl Session {
             last_resolved: None,
             prefix: PrefixHash::EMPTY,
             trigger: Trigger::new(method.trigger),
+            setting: None,
             resumes: method.waiting.resumes(),
             scripted: BTreeMap::new(),
         }
@@ -163,6 +171,7 @@ impl Session {
     /// Opens a round. One that a script wants without drafts is complete at once.
     fn begin_round(&mut self, mut round: Round, outputs: &mut VecDeque<Output>) {
         round.scripted = self.scripted.get(&round.start).cloned();
+        round.setting = self.setting;
         if round.scripted.as_ref().is_some_and(|scripted| scripted.batches.is_empty()) {
             let (session, round_id, cause) = (self.id(), round.id, NavCause::Length);
             round.fired = Some(cause);
@@ -211,9 +220,10 @@ impl Session {
         let cause = if ends_text {
             Some(NavCause::EndOfText)
         } else {
-            let fires = match &last.scripted {
-                Some(scripted) => (drafted >= scripted.tokens()).then_some(NavCause::Length),
-                None => self.trigger.on_draft(&seen),
+            let fires = match (&last.scripted, last.setting) {
+                (Some(scripted), _) => (drafted >= scripted.tokens()).then_some(NavCause::Length),
+                (None, Some(setting)) => Trigger::new(setting.trigger).on_draft(&seen),
+                (None, None) => self.trigger.on_draft(&seen),
             };
             fires.or((drafted >= room).then_some(NavCause::Budget))
         };
@@ -236,7 +246,7 @@ impl Session {
             self.keep_if_early(verdict);
             return Resolution::Ignored;
         };
-        let Round { id, start, drafted, product, guess, .. } = *front;
+        let Round { id, start, drafted, product, guess, setting, .. } = *front;
         let Verdict { accepted, extra, .. } = *verdict;
         if accepted > drafted {
             return Resolution::Refused;
@@ -292,7 +302,8 @@ impl Session {
             self.evaluated = self.evaluated.min(end);
         }
         self.commit(end + u32::from(extra.is_some()), outputs);
-        Resolution::Resolved(Resolved { drafted, successors_kept: kept, outcome })
+        let tokens = accepted + u32::from(extra.is_some());
+        Resolution::Resolved(Resolved { drafted, tokens, setting, successors_kept: kept, outcome })
     }
 
     /// Where messages overtake each other, so may verdicts: this one's turn comes with its round's.

@@ -4,10 +4,12 @@
 //! round's confidences, and says whether the round is complete. State starts anew for each prompt.
 
 mod adaptive;
+mod thresholds;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::adaptive::AdaptiveSequence;
+pub use self::thresholds::Thresholds;
 use crate::event::NavCause;
 use crate::method::Threshold;
 

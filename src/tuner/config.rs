@@ -82,6 +82,9 @@ pub enum Acquisition {
 pub enum Recommendation {
     /// The minimiser of the posterior mean over the box.
     PosteriorMean,
+    /// The evaluated point with the least posterior mean: noise is averaged as above, and nothing is
+    /// recommended that was not tried. For a search that cannot afford a wrong model.
+    BestObservedMean,
     /// The evaluated point with the least value.
     BestObserved,
 }

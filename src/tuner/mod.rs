@@ -10,8 +10,8 @@
 //!
 //! A search is a function of (configuration, box, seed, values told): it has no clock, and each of its
 //! random numbers is addressed. Every model is fitted anew from all values, so that a stored and
-//! restored search goes on bit for bit, and [`Tuner::propose`] can run on a clone elsewhere: its
-//! result comes back through [`Tuner::accept`].
+//! restored search goes on bit for bit, and [`Tuner::propose`] can run on a clone elsewhere, as a
+//! [`Fit`]: its result comes back through [`Tuner::accept`].
 //!
 //! ```
 //! use pipesd_core::seed::Seed;
@@ -69,6 +69,7 @@ mod error;
 mod fit;
 mod gaussian_process;
 mod minimise;
+mod work;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,7 @@ pub use compression::Response;
 pub use config::{Acquisition, EVALUATIONS_MAX, Recommendation, Start, Strategy, TunerConfig};
 pub use error::{ModelError, TunerError};
 pub use gaussian_process::{GaussianProcess, Hyperparameters, Prediction};
+pub use work::{Fit, FitFailure, Fitted, Question};
 
 use crate::seed::Seed;
 use acquisition::Layout;
@@ -256,6 +258,21 @@ impl Tuner {
                 // The first of equals.
                 let least = self.observations.iter().min_by(|a, b| a.value.total_cmp(&b.value));
                 least.map(|least| least.point.clone()).ok_or(TunerError::NoObservations)
+            }
+            Recommendation::BestObservedMean => {
+                let model = self.model()?;
+                let mut best: Option<(f64, &Point)> = None;
+                for Observation { point, .. } in &self.observations {
+                    let mean = model.predict(&self.bounds.unscale(point)).mean;
+                    if !mean.is_finite() {
+                        return Err(ModelError::NotFinite { what: "a posterior mean" }.into());
+                    }
+                    // The first of equals.
+                    if best.is_none_or(|(least, _)| mean < least) {
+                        best = Some((mean, point));
+                    }
+                }
+                best.map(|(_, point)| point.clone()).ok_or(TunerError::NoObservations)
             }
             Recommendation::PosteriorMean => {
                 let model = self.model()?;

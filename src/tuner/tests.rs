@@ -223,3 +223,24 @@ proptest! {
         prop_assert!(bounds.contains(&tuner.recommend().expect("a recommendation")));
     }
 }
+
+#[test]
+fn the_best_observed_mean_is_an_evaluated_point_and_not_the_lucky_one() {
+    // A slope with one lucky draw half way up: the least value is not where the function is least.
+    let bounds = Bounds::new(vec![[0.0, 1.0]]).expect("a box");
+    let recommendation = Recommendation::BestObservedMean;
+    let config = TunerConfig { recommendation, ..TunerConfig::bayes(16) };
+    let mut tuner = Tuner::new(config, bounds, Seed(1)).expect("a search");
+    for number in 0..16 {
+        let x = (f64::from(number) + 0.5) / 16.0;
+        let luck = if number == 8 { -6.5 } else { 0.0 };
+        let candidate = Candidate { number, point: Point::new(vec![x]) };
+        tuner.accept(candidate.clone()).expect("in the box");
+        tuner.tell(&candidate, 100.0 + 10.0 * x + luck).expect("a value");
+    }
+    let least = tuner.observations().iter().min_by(|a, b| a.value.total_cmp(&b.value));
+    assert_eq!(least.map(|least| &least.point), Some(&Point::new(vec![8.5 / 16.0])));
+    let best = tuner.recommend().expect("a point");
+    assert!(tuner.observations().iter().any(|observation| observation.point == best));
+    assert!(best.coordinates()[0] < 0.2, "{best:?}");
+}

@@ -68,6 +68,10 @@ fn obtain(item: &Item, options: &Reproduce, keeper: &Keeper) -> Result<Report> {
         return Ok(report);
     }
     let report = item.run(&context)?;
+    if let Some(measured) = &report.measured {
+        // Not the same twice: it has no place on stdout.
+        eprintln!("{}", measured.table.text());
+    }
     keep(&folder, &report, &fingerprint)?;
     Ok(report)
 }

@@ -1,6 +1,7 @@
 //! `pipesd simulate`: one configuration over some seeds, its summary, and its timeline.
 
 use anyhow::Result;
+use pipesd_core::edge::TuningCounts;
 use pipesd_core::event::Stamped;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
@@ -40,14 +41,18 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
         write_recording(options, &run_all(&[task], "recording", Some(1))?[0])?;
     }
     let rerun = command(&choice, options.seed, options.seeds, options.tokens);
-    let document = document(options, &configuration, &summaries, &rerun);
+    let mut document = document(options, &configuration, &summaries, &rerun);
+    let tuning = tuning(&results);
+    if !tuning.is_empty() {
+        document["tuning"] = tuning.iter().map(|(key, _, value)| (*key, json!(value))).collect();
+    }
     if let Some(folder) = &options.out {
         output::write_file(&folder.join("summary.json"), &output::json(&document))?;
     }
     if options.json {
         output::print_json(&document)
     } else {
-        print_table(&configuration, &summaries, &rerun)
+        print_table(&configuration, &summaries, &tuning, &rerun)
     }
 }
 
@@ -95,7 +100,34 @@ fn figures(summaries: &[Summary]) -> Map<String, Value> {
     fields
 }
 
-fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str) -> Result<()> {
+/// What the online tuners of all runs did (key, name for people, value); nothing if there were none.
+fn tuning(results: &[RunResult]) -> Vec<(&'static str, &'static str, f64)> {
+    let tuned: Vec<&TuningCounts> =
+        results.iter().flat_map(|r| r.tuning.iter().flatten()).collect();
+    if tuned.is_empty() {
+        return Vec::new();
+    }
+    let sum = |of: fn(&TuningCounts) -> f64| tuned.iter().map(|counts| of(counts)).sum::<f64>();
+    let edges = tuned.len() as f64;
+    let output = sum(|counts| counts.output as f64);
+    let restarts = sum(|counts| f64::from(counts.searches.saturating_sub(1)));
+    vec![
+        ("searches", "searches for thresholds", sum(|c| f64::from(c.searches)) / edges),
+        ("restarts_per_1000_tokens", "of these again, per 1000 tokens", restarts / output * 1e3),
+        ("fits", "fits", sum(|c| f64::from(c.fits)) / edges),
+        ("failed_fits", "failed fits", sum(|c| f64::from(c.failures)) / edges),
+        ("candidates", "candidates judged", sum(|c| f64::from(c.candidates)) / edges),
+        ("hopeless_candidates", "of these given up", sum(|c| f64::from(c.hopeless)) / edges),
+        ("explored_share", "share of tokens exploring", sum(|c| c.explored as f64) / output),
+    ]
+}
+
+fn print_table(
+    configuration: &Configuration,
+    summaries: &[Summary],
+    tuning: &[(&str, &str, f64)],
+    rerun: &str,
+) -> Result<()> {
     let mut table = output::Rows::new(&["figure", "mean", "sd", "95 % interval"], 1);
     for figure in FIGURES {
         let digits = figure.digits;
@@ -105,6 +137,9 @@ fn print_table(configuration: &Configuration, summaries: &[Summary], rerun: &str
             Some(statistic) => (format!("{:.digits$}", statistic.mean), statistic.spread(digits)),
         };
         table.push([figure.title.to_owned(), mean, sd, interval]);
+    }
+    for (_, title, value) in tuning {
+        table.push([(*title).to_owned(), format!("{value:.3}"), String::new(), String::new()]);
     }
     let runs = match summaries.len() {
         1 => "one run".to_owned(),

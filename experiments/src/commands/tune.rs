@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::cli::{Strategy, Tune};
-use crate::input::{Choice, Configuration, seed_range};
+use crate::input::{Choice, Configuration, bad_input, seed_range};
 use crate::output;
 use crate::runner::map_all;
 use crate::search::{
@@ -16,6 +16,10 @@ use crate::statistics::Statistic;
 pub(crate) fn run(options: &Tune) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let configuration = Configuration::load(&choice)?;
+    if configuration.setup(options.tokens, false)?.edge.tuning.is_some() {
+        let problem = "contradicts `pipesd tune`, whose candidates it would move";
+        return Err(bad_input!("--set tuning: {problem}").into());
+    }
     let keys = threshold_keys(&configuration)?;
     let budget = Budget { evaluations: options.evaluations, tokens: options.tokens };
     let seeds = seed_range(options.seed, options.searches)?;

@@ -7,6 +7,7 @@ mod catalogue;
 mod files;
 mod rerun;
 mod settings;
+mod tuning;
 
 use std::fmt;
 

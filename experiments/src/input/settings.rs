@@ -16,6 +16,7 @@ use pipesd_sim::world::Setup;
 use crate::cli::Configure;
 
 use super::files::{LoadedMethod, LoadedProfile, LoadedScenario};
+use super::tuning::{TUNING_KEYS, TuningSpec};
 use super::{BadInput, bad_input, load_method, load_profile, load_scenario};
 
 /// What was chosen, by name or path.
@@ -47,6 +48,7 @@ pub(crate) struct Configuration {
     pub(crate) method: LoadedMethod,
     /// The draft model before any `--set`: its noise is a share of its mean.
     draft_as_loaded: DraftSpec,
+    tuning: TuningSpec,
     edges: u32,
     verify_batch: u32,
 }
@@ -91,6 +93,7 @@ const MODEL_KEYS: &[&str] = &[
     "verify_base_ms",
     "verify_per_token_ms",
     "overhead_ms",
+    "fit_ms",
     "vocabulary",
     "prompt_tokens",
     "output_tokens",
@@ -101,7 +104,7 @@ const OTHER_KEYS: &[&str] = &["edges", "verify_batch"];
 
 /// All keys of `--set`.
 pub(crate) fn set_keys() -> Vec<&'static str> {
-    [METHOD_KEYS, LINK_KEYS, MODEL_KEYS, OTHER_KEYS].concat()
+    [METHOD_KEYS, LINK_KEYS, MODEL_KEYS, TUNING_KEYS, OTHER_KEYS].concat()
 }
 
 /// A session without any event for this long is given up: far beyond any upload that ends.
@@ -115,8 +118,9 @@ impl Configuration {
         let method = load_method(&choice.method, &profile.spec.name)?;
         let draft_as_loaded = profile.spec.draft.clone();
         let (edges, verify_batch) = (1, 1);
+        let tuning = TuningSpec::default();
         let mut configuration =
-            Self { profile, scenario, method, draft_as_loaded, edges, verify_batch };
+            Self { profile, scenario, method, draft_as_loaded, tuning, edges, verify_batch };
         configuration.apply(&choice.sets)?;
         Ok(configuration)
     }
@@ -156,15 +160,18 @@ impl Configuration {
             }
         }
         self.method.spec.drop_inherited(&method_keys);
-        if let Err(error) = self.method.spec.resolve() {
-            let source = sets.iter().rev().find(|set| set.starts_with(&format!("{}=", error.key)));
-            let label = match source {
+        let label = |key: &str| {
+            let source = sets.iter().rev().find(|set| set.starts_with(&format!("{key}=")));
+            match source {
                 Some(set) => format!("--set {set}"),
                 None if sets.is_empty() => self.method.label.clone(),
                 None => format!("{} with --set {}", self.method.label, sets.join(" --set ")),
-            };
-            return Err(bad_input!("{label}: {error}").into());
-        }
+            }
+        };
+        let method = self.method.spec.resolve();
+        let method = method.map_err(|error| bad_input!("{}: {error}", label(error.key)))?;
+        let tuning = self.tuning.resolve(method.trigger);
+        tuning.map_err(|(key, problem)| bad_input!("{}: `{key}`: {problem}", label(key)))?;
         Ok(())
     }
 
@@ -172,6 +179,7 @@ impl Configuration {
         match key {
             "edges" => self.edges = count(value, 1, 4096)?,
             "verify_batch" => self.verify_batch = count(value, 1, 4096)?,
+            _ if TUNING_KEYS.contains(&key) => self.tuning.set(key, value)?,
             _ if LINK_KEYS.contains(&key) => self.set_link(key, value)?,
             _ if MODEL_KEYS.contains(&key) => self.set_models(key, value)?,
             _ => {
@@ -253,6 +261,9 @@ impl Configuration {
             "overhead_ms" => {
                 profile.overhead_ms = given(Latency::Constant { mean: milliseconds(value)? });
             }
+            "fit_ms" => {
+                profile.fit_ms = Some(given(Latency::Constant { mean: milliseconds(value)? }));
+            }
             "vocabulary" => profile.vocabulary = given(count(value, 3, 10_000_000)?),
             "prompt_tokens" => profile.prompt_tokens = given(count(value, 1, 1_000_000)?),
             "output_tokens" => profile.output_tokens = given(count(value, 1, 1_000_000)?),
@@ -291,9 +302,11 @@ impl Configuration {
             .spec
             .resolve()
             .map_err(|error| bad_input!("{}: {error}", self.method.label))?;
+        let tuning = self.tuning.resolve(method.trigger);
+        let tuning = tuning.map_err(|(key, problem)| bad_input!("`{key}`: {problem}"))?;
         Ok(Setup {
             edges: self.edges,
-            edge: EdgeConfig { method, patience: PATIENCE },
+            edge: EdgeConfig { method, tuning, patience: PATIENCE },
             cloud: CloudConfig { verify_batch_max: self.verify_batch },
             uplink,
             downlink,
@@ -305,7 +318,7 @@ impl Configuration {
     }
 }
 
-fn number(value: &toml::Value) -> Result<f64, String> {
+pub(super) fn number(value: &toml::Value) -> Result<f64, String> {
     let number = match value {
         toml::Value::Integer(integer) => Some(*integer as f64),
         toml::Value::Float(float) => Some(*float),
@@ -324,7 +337,7 @@ fn milliseconds(value: &toml::Value) -> Result<f64, String> {
     }
 }
 
-fn count(value: &toml::Value, min: i64, max: i64) -> Result<u32, String> {
+pub(super) fn count(value: &toml::Value, min: i64, max: i64) -> Result<u32, String> {
     let count = value.as_integer().ok_or("expected a whole number")?;
     if (min..=max).contains(&count) {
         Ok(count as u32)

@@ -7,6 +7,7 @@ mod energy;
 mod monitor;
 mod over_time;
 pub(crate) mod overall;
+mod overheads;
 mod report;
 mod tuners;
 
@@ -21,6 +22,7 @@ const PLANS: &[&str] = &[
     include_str!("../../plans/table2.toml"),
     include_str!("../../plans/table3.toml"),
     include_str!("../../plans/table4.toml"),
+    include_str!("../../plans/table5.toml"),
     include_str!("../../plans/table6.toml"),
     include_str!("../../plans/table7.toml"),
     include_str!("../../plans/fig5.toml"),
@@ -71,6 +73,7 @@ enum KindName {
     Monitor,
     OverTime,
     BreakEven,
+    Overheads,
 }
 
 /// What is done, by kind.
@@ -82,6 +85,7 @@ enum Kind {
     Monitor(monitor::Plan),
     OverTime(over_time::Plan),
     BreakEven(break_even::Plan),
+    Overheads(overheads::Plan),
 }
 
 /// An item: a plan as its file says it.
@@ -127,6 +131,7 @@ impl Item {
             KindName::Monitor => Kind::Monitor(body.try_into()?),
             KindName::OverTime => Kind::OverTime(body.try_into()?),
             KindName::BreakEven => Kind::BreakEven(body.try_into()?),
+            KindName::Overheads => Kind::Overheads(body.try_into()?),
         };
         Ok(Self { head, kind })
     }
@@ -140,6 +145,7 @@ impl Item {
             Kind::Monitor(plan) => monitor::run(plan, context),
             Kind::OverTime(plan) => over_time::run(plan, context),
             Kind::BreakEven(plan) => break_even::run(plan, context),
+            Kind::Overheads(plan) => overheads::run(plan, context),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! S4 over time: what each method makes of a link that changes, second by second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use anyhow::Result;
-use pipesd_core::event::Event;
+use pipesd_core::event::{Event, TuningEvent};
 use pipesd_core::seed::Seed;
-use pipesd_core::time::{Duration, Instant, from_millis};
+use pipesd_core::time::{Duration, Instant};
+use pipesd_core::trigger::Thresholds;
 use pipesd_core::upload::dp::{self, UploadCosts};
 use pipesd_sim::world::{Recording, Setup};
 use serde::Deserialize;
@@ -37,8 +39,15 @@ struct Line {
     set: Vec<String>,
 }
 
-/// A figure over time, bin by bin; None where a run has none.
-type Series = Vec<Option<f64>>;
+/// What is read off one run, bin by bin.
+struct Followed {
+    /// Time spent decoding \[ms\].
+    decoding_ms: Vec<f64>,
+    /// Output tokens.
+    tokens: Vec<u32>,
+    /// What changes in steps, by metric, as each bin leaves it; None: it is not known yet.
+    steps: BTreeMap<&'static str, Vec<Option<f64>>>,
+}
 
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let tokens = context.size.tokens;
@@ -62,55 +71,69 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         let run = pipesd_sim::world::run(setup, Seed(*seed))?;
         Ok(follow(plan, run.recording.as_ref().expect("recorded")))
     })?;
+    let by_line: Vec<&[Followed]> = followed.chunks(context.size.seeds as usize).collect();
     let mut report = Report::new(context);
-    report.rows = rate_rows(plan, &tasks[0].0);
-    let runs = followed.chunks(context.size.seeds as usize);
-    for ((line, runs), command) in plan.lines.iter().zip(runs).zip(&commands) {
+    let rates = rates(plan, &tasks[0].0);
+    for (bin, &rate) in rates.iter().enumerate() {
+        let value = Statistic { mean: rate, sd: None, ci95: None };
+        report.rows.push(row(plan, "link", "uplink_mbps", bin, value, ""));
+    }
+    for ((line, runs), command) in plan.lines.iter().zip(&by_line).zip(&commands) {
         report.rows.extend(line_rows(plan, line, runs, command));
     }
-    report.tables.push(table(plan, &report.rows));
+    report.tables.push(table(plan, &rates, &by_line));
     Ok(report)
 }
 
-/// What is read off one run, by metric.
-fn follow(plan: &Plan, recording: &Recording) -> BTreeMap<&'static str, Series> {
-    let bins = (plan.length_s / plan.bin_s) as usize;
+fn bins(plan: &Plan) -> usize {
+    (plan.length_s / plan.bin_s) as usize
+}
+
+fn follow(plan: &Plan, recording: &Recording) -> Followed {
+    let bins = bins(plan);
     let width = Duration::from_secs(u64::from(plan.bin_s));
-    let bin_of = |at: Instant| ((at - Instant::ZERO).as_nanos() / width.as_nanos()) as usize;
-    let mut tokens = vec![0_u32; bins];
-    let mut decoding_ms = vec![0.0; bins];
-    let mut steps: BTreeMap<&'static str, Series> = BTreeMap::new();
+    let mut followed =
+        Followed { decoding_ms: vec![0.0; bins], tokens: vec![0; bins], steps: BTreeMap::new() };
     let mut since: Option<Instant> = None;
     for stamped in &recording.events {
-        let (at, bin) = (stamped.at, bin_of(stamped.at));
+        let at = stamped.at;
+        let bin = ((at - Instant::ZERO).as_nanos() / width.as_nanos()) as usize;
+        let mut step = |metric, value: f64| {
+            followed.steps.entry(metric).or_insert_with(|| vec![None; bins])[bin] = Some(value);
+        };
         match stamped.event {
             Event::DecodingStarted { .. } => since = Some(at),
             Event::SessionEnded { .. } => {
                 if let Some(start) = since.take() {
-                    spread(&mut decoding_ms, width, start, at);
+                    spread(&mut followed.decoding_ms, width, start, at);
                 }
             }
-            Event::Committed { .. } if bin < bins => tokens[bin] += 1,
-            Event::Planned { window, startup, per_token, draft } if bin < bins => {
+            _ if bin >= bins => {}
+            Event::Committed { .. } => followed.tokens[bin] += 1,
+            Event::Planned { window, startup, per_token, draft } => {
                 let costs = UploadCosts { startup, per_token, draft };
                 let batches = dp::plan(&costs, window).map_or(0, |plan| plan.batches.len());
-                for (metric, value) in
-                    [("window_tokens", window as usize), ("plan_batches", batches)]
-                {
-                    steps.entry(metric).or_insert_with(|| vec![None; bins])[bin] =
-                        Some(value as f64);
+                step("window_tokens", f64::from(window));
+                step("plan_batches", batches as f64);
+            }
+            Event::Tuning(
+                TuningEvent::CandidateBegun { thresholds, .. }
+                | TuningEvent::TurnBegun { thresholds, .. }
+                | TuningEvent::ThresholdsSettled { thresholds, .. },
+            ) => {
+                let Thresholds { sequence_threshold, token_threshold } = thresholds;
+                for (metric, threshold) in [
+                    ("sequence_threshold", sequence_threshold),
+                    ("token_threshold", token_threshold),
+                ] {
+                    threshold.into_iter().for_each(|threshold| step(metric, threshold.value()));
                 }
             }
             _ => {}
         }
     }
-    steps.values_mut().for_each(hold);
-    // Few tokens make no mean: a bin in which a prompt was prefilled, or the last one.
-    let rate = |(&tokens, &ms): (&u32, &f64)| {
-        (f64::from(tokens) * 4.0 >= f64::from(plan.bin_s)).then(|| ms / f64::from(tokens))
-    };
-    steps.insert("tpt_ms", tokens.iter().zip(&decoding_ms).map(rate).collect());
-    steps
+    followed.steps.values_mut().for_each(hold);
+    followed
 }
 
 /// Adds a stretch of time to the bins that it lies in \[ms\].
@@ -124,7 +147,7 @@ fn spread(bins: &mut [f64], width: Duration, start: Instant, end: Instant) {
 }
 
 /// What changes in steps holds until the next.
-fn hold(series: &mut Series) {
+fn hold(series: &mut Vec<Option<f64>>) {
     let mut last = None;
     for value in series {
         last = value.or(last);
@@ -132,55 +155,70 @@ fn hold(series: &mut Series) {
     }
 }
 
-/// The uplink's rate, mean over each bin's ends.
-fn rate_rows(plan: &Plan, setup: &Setup) -> Vec<Row> {
-    bins(plan)
-        .map(|(middle, start)| {
-            let rate = setup.uplink.rate().at(Instant::ZERO + from_millis(start * 1e3));
-            let value = Statistic { mean: rate as f64 / 1e6, sd: None, ci95: None };
-            row(plan, "link", "uplink_mbps", middle, value, "")
-        })
-        .collect()
+/// The uplink's rate at the start of each bin \[Mbit/s\].
+fn rates(plan: &Plan, setup: &Setup) -> Vec<f64> {
+    let start = |bin: usize| Duration::from_secs(u64::from(plan.bin_s) * bin as u64);
+    let rate = |bin| setup.uplink.rate().at(Instant::ZERO + start(bin)) as f64 / 1e6;
+    (0..bins(plan)).map(rate).collect()
 }
 
-/// Middle and start of each bin \[s\].
-fn bins(plan: &Plan) -> impl Iterator<Item = (f64, f64)> {
-    let width = f64::from(plan.bin_s);
-    (0..plan.length_s / plan.bin_s).map(move |bin| {
-        let start = f64::from(bin) * width;
-        (start + width / 2.0, start)
-    })
-}
-
-fn line_rows(
-    plan: &Plan,
-    line: &Line,
-    runs: &[BTreeMap<&'static str, Series>],
-    command: &str,
-) -> Vec<Row> {
+fn line_rows(plan: &Plan, line: &Line, runs: &[Followed], command: &str) -> Vec<Row> {
     let mut rows = Vec::new();
-    let metrics: std::collections::BTreeSet<&'static str> =
-        runs.iter().flat_map(|run| run.keys().copied()).collect();
+    for bin in 0..bins(plan) {
+        if let Some(value) = pooled(runs, bin..bin + 1) {
+            rows.push(row(plan, &line.name, "tpt_ms", bin, value, command));
+        }
+    }
+    let metrics: BTreeSet<&'static str> =
+        runs.iter().flat_map(|run| run.steps.keys().copied()).collect();
     for metric in metrics {
-        for (bin, (middle, _)) in bins(plan).enumerate() {
+        for bin in 0..bins(plan) {
             let values: Vec<f64> =
-                runs.iter().filter_map(|run| *run.get(metric)?.get(bin)?).collect();
-            // A mean over the runs that happened to be there would be of something else.
+                runs.iter().filter_map(|run| run.steps.get(metric)?[bin]).collect();
+            // A mean over the runs that happen to be there would be of something else.
             if values.len() == runs.len() {
-                let value = Statistic::of(&values);
-                rows.push(row(plan, &line.name, metric, middle, value, command));
+                rows.push(row(plan, &line.name, metric, bin, Statistic::of(&values), command));
             }
         }
     }
     rows
 }
 
-fn row(plan: &Plan, name: &str, metric: &str, x: f64, ours: Statistic, command: &str) -> Row {
+/// Decoding time over tokens in some bins, all runs together: a run may have hardly a token in a bin,
+/// and no ratio of its own. The interval is the jackknife's, leaving out a run at a time.
+fn pooled(runs: &[Followed], bins: Range<usize>) -> Option<Statistic> {
+    let of = |run: &Followed| {
+        let tokens: u32 = run.tokens[bins.clone()].iter().sum();
+        (run.decoding_ms[bins.clone()].iter().sum::<f64>(), f64::from(tokens))
+    };
+    let shares: Vec<(f64, f64)> = runs.iter().map(of).collect();
+    let ms: f64 = shares.iter().map(|share| share.0).sum();
+    let tokens: f64 = shares.iter().map(|share| share.1).sum();
+    if tokens == 0.0 {
+        return None;
+    }
+    let count = runs.len() as f64;
+    let pseudo: Vec<f64> = shares
+        .iter()
+        .map(|share| (ms - share.0) / (tokens - share.1))
+        .filter(|without| without.is_finite())
+        .map(|without| count * ms / tokens - (count - 1.0) * without)
+        .collect();
+    let mean = ms / tokens;
+    if pseudo.len() < runs.len() {
+        return Some(Statistic { mean, sd: None, ci95: None });
+    }
+    let Statistic { mean: centre, sd, ci95 } = Statistic::of(&pseudo);
+    // Centred on the ratio itself.
+    Some(Statistic { mean, sd, ci95: ci95.map(|ends| ends.map(|end| end - centre + mean)) })
+}
+
+fn row(plan: &Plan, name: &str, metric: &str, bin: usize, ours: Statistic, command: &str) -> Row {
     Row {
         dataset: plan.profile.clone(),
         scenario: plan.scenario.clone(),
         variant: None,
-        x: Some(x),
+        x: Some((bin as f64 + 0.5) * f64::from(plan.bin_s)),
         y: None,
         method: name.to_owned(),
         metric: metric.to_owned(),
@@ -191,28 +229,28 @@ fn row(plan: &Plan, name: &str, metric: &str, x: f64, ours: Statistic, command: 
     }
 }
 
-/// Means over the stretches of one rate.
-fn table(plan: &Plan, rows: &[Row]) -> Table {
+/// Means over the stretches of one rate, and over all of them.
+fn table(plan: &Plan, rates: &[f64], by_line: &[&[Followed]]) -> Table {
     let mut header = vec!["from (s)", "uplink (Mbit/s)"];
     header.extend(plan.lines.iter().map(|line| line.name.as_str()));
     let mut table = Table::new("Time per token (ms) while a rate holds", &header, 0);
-    let rates: Vec<&Row> = rows.iter().filter(|row| row.metric == "uplink_mbps").collect();
-    for stretch in rates.chunk_by(|a, b| a.ours.mean == b.ours.mean) {
-        let within = |row: &Row| stretch.iter().any(|rate| rate.x == row.x);
-        let start = stretch[0].x.unwrap_or_default() - f64::from(plan.bin_s) / 2.0;
-        let mut line = vec![format!("{start:.0}"), format!("{:.0}", stretch[0].ours.mean)];
-        for name in plan.lines.iter().map(|line| &line.name) {
-            let times: Vec<f64> = rows
-                .iter()
-                .filter(|row| row.metric == "tpt_ms" && row.method == *name && within(row))
-                .map(|row| row.ours.mean)
-                .collect();
-            line.push(match times.len() {
-                0 => "-".to_owned(),
-                count => format!("{:.0}", times.iter().sum::<f64>() / count as f64),
-            });
-        }
+    let cells = |bins: Range<usize>| -> Vec<String> {
+        let cell = |runs: &&[Followed]| match pooled(runs, bins.clone()) {
+            Some(value) => format!("{:.0}", value.mean),
+            None => "-".to_owned(),
+        };
+        by_line.iter().map(cell).collect()
+    };
+    let mut start = 0;
+    for stretch in rates.chunk_by(|a, b| a == b) {
+        let from = start * plan.bin_s as usize;
+        let mut line = vec![from.to_string(), format!("{:.0}", stretch[0])];
+        line.extend(cells(start..start + stretch.len()));
         table.rows.push(line);
+        start += stretch.len();
     }
+    let mut line = vec!["all".to_owned(), String::new()];
+    line.extend(cells(0..start));
+    table.rows.push(line);
     table
 }

@@ -172,6 +172,9 @@ impl Report {
         for table in &self.tables {
             text.push_str(&format!("\n{}", table.text()));
         }
+        if self.measured.is_some() {
+            text.push_str("\nWall-clock measurements are in measured.json.\n");
+        }
         for note in &self.notes {
             text.push_str(&format!("\n- {note}"));
         }

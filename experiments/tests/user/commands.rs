@@ -38,6 +38,12 @@ fn bad_settings_are_refused_by_flag() {
         ("top_k=4", &["top_k=4", "payload"]),
         ("waiting_depth=99", &["waiting_depth=99", "1 to 8"]),
         ("waiting_depth=0", &["waiting_depth=0", "1 to 8"]),
+        ("tuning=maybe", &["tuning=maybe", "off, paper or bayes"]),
+        ("tuning_tokens=40", &["tuning_tokens=40", "tuning = paper or bayes"]),
+        ("tuning_evaluations=0", &["tuning_evaluations=0", "1 to 256"]),
+        ("tuning_share=2", &["tuning_share=2", "0 to 1"]),
+        ("tuning_floor=1", &["tuning_floor=1", "0.99"]),
+        ("fit_ms=-1", &["fit_ms=-1", "out of range"]),
     ] {
         refuses(&["simulate", "--set", setting], words);
     }
@@ -45,6 +51,13 @@ fn bad_settings_are_refused_by_flag() {
         &["simulate", "--method", "vanilla", "--set", "waiting_depth=1"],
         &["waiting_depth=1", "draft_and_upload"],
     );
+    for method in ["vanilla", "edgellm"] {
+        refuses(
+            &["simulate", "--method", method, "--set", "tuning=bayes"],
+            &["tuning=bayes", "no constant threshold", "dual"],
+        );
+    }
+    refuses(&["tune", "--set", "tuning=paper"], &["tuning", "pipesd tune"]);
     refuses(&["simulate", "--set", "link=packet", "--set", "loss=0.9"], &["loss=0.9", "0 to 0.5"]);
 }
 
@@ -258,11 +271,39 @@ fn extremes_run() {
         &["edges=3", "verify_batch=3"],
         &["window=4096"],
         &["waiting_depth=8"],
+        &["tuning=bayes", "tuning_tokens=1", "fit_ms=0"],
+        &["tuning=paper", "fit_ms=100000", "tuning_evaluations=256"],
         &["draft_ms=0", "draft_ms=30"],
         &["sequence_threshold=0.999999", "token_threshold=1e-12"],
     ] {
         run(sets, &short);
     }
+}
+
+#[test]
+fn online_tuning_is_told_beside_the_summary_and_fits_may_be_slow() {
+    let run = |sets: &[&str]| {
+        let mut arguments = vec!["simulate", "--seeds", "2", "--tokens", "1300", "--json"];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        let text = stdout(&arguments);
+        assert_eq!(text, stdout(&arguments), "the same bytes");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    assert_eq!(run(&[])["tuning"], serde_json::Value::Null);
+    assert_eq!(run(&["tuning=off"])["tpt_ms"], run(&[])["tpt_ms"]);
+    let tuned = &run(&["tuning=paper", "tuning_drift=1000"])["tuning"];
+    for (figure, value) in [("searches", 1.0), ("candidates", 16.0), ("fits", 17.0)] {
+        assert_eq!(tuned[figure], value, "{tuned}");
+    }
+    let share = tuned["explored_share"].as_f64().expect("a share");
+    assert!(share > 0.2 && share < 0.6, "{tuned}");
+    // A fit that takes ten seconds leaves fewer candidates in the same time, and stops nothing.
+    let slow = run(&["tuning=paper", "fit_ms=10000"]);
+    assert!(slow["tuning"]["candidates"].as_f64() < Some(15.0), "{slow}");
+    assert_eq!(slow["output_tokens"], 1300.0);
+    // Any trigger with a constant threshold, and a method whose other is not used.
+    let one = run(&["trigger=token_threshold", "token_threshold=0.9", "tuning=bayes"]);
+    assert!(one["tuning"]["candidates"].as_f64() > Some(1.0), "{one}");
 }
 
 #[test]

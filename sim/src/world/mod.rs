@@ -12,7 +12,7 @@ use std::sync::Arc;
 use pipesd_core::account::{Counts, Violation};
 use pipesd_core::cloud::{Cloud, CloudConfig};
 use pipesd_core::contract::{Input, Output, drain};
-use pipesd_core::edge::{Edge, EdgeConfig};
+use pipesd_core::edge::{Edge, EdgeConfig, TuningCounts};
 use pipesd_core::event::{Endpoint, Event, Stamped};
 use pipesd_core::ids::SessionId;
 use pipesd_core::message::Request;
@@ -34,7 +34,7 @@ use crate::profile::Profile;
 pub struct Setup {
     /// Edges, all alike.
     pub edges: u32,
-    /// Each edge.
+    /// Each edge; if it is tuned, its seed is made of the run's: see [`Self::edge_config`].
     pub edge: EdgeConfig,
     /// The cloud.
     pub cloud: CloudConfig,
@@ -50,6 +50,15 @@ pub struct Setup {
     pub record: bool,
     /// A saboteur, to test the checkers.
     pub canary: Option<Canary>,
+}
+
+impl Setup {
+    /// The edge numbered `edge` in the run with `seed`: all alike but for the tuner's random numbers.
+    #[must_use]
+    pub fn edge_config(&self, seed: Seed, edge: u32) -> EdgeConfig {
+        let tuning = self.edge.tuning.map(|tuning| tuning.for_edge(seed, edge));
+        EdgeConfig { tuning, ..self.edge }
+    }
 }
 
 /// All that went in and out of one endpoint, and what it told.
@@ -74,6 +83,8 @@ pub struct RunResult {
     pub counts: Vec<Counts>,
     /// Uplink and downlink of each edge.
     pub links: Vec<[LinkAccount; 2]>,
+    /// What each edge's tuner did; None: not tuned.
+    pub tuning: Vec<Option<TuningCounts>>,
     /// Events that the engine processed.
     pub occurrences: u64,
     /// If asked for.
@@ -157,13 +168,16 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(setup: &'a Setup, seed: Seed, script: Option<&Script>) -> Self {
         let requests = requests(setup);
-        let edge = match script {
-            Some(script) => Edge::scripted(setup.edge, script.clone()),
-            None => Edge::new(setup.edge),
+        let edge = |number| {
+            let config = setup.edge_config(seed, number);
+            match script {
+                Some(script) => Edge::scripted(config, script.clone()),
+                None => Edge::new(config),
+            }
         };
         let mut world = Self {
             setup,
-            edges: vec![edge; setup.edges as usize],
+            edges: (0..setup.edges).map(edge).collect(),
             cloud: Cloud::new(setup.cloud),
             stage: Stage::new(setup, seed),
             requests_left: vec![requests; setup.edges as usize],
@@ -207,6 +221,10 @@ impl<'a> World<'a> {
             Occurrence::Model(at) => {
                 let (work, result) = self.stage.finish_work(at);
                 self.feed(now, at, Input::Finished { work, result });
+            }
+            Occurrence::Fit(edge) => {
+                let (work, result) = self.stage.finish_fit(edge);
+                self.feed(now, At::Edge(edge), Input::Finished { work, result });
             }
             Occurrence::Wake(at, reason) => self.feed(now, at, Input::Wake(reason)),
             Occurrence::Early(edge, id) => {
@@ -268,6 +286,7 @@ impl<'a> World<'a> {
             usage,
             counts,
             links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),
+            tuning: self.edges.iter().map(Edge::tuning_counts).collect(),
             occurrences,
             recording: self.stage.recording,
         }

@@ -12,6 +12,7 @@ use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudLedger;
 use pipesd_core::time::{Duration, Instant, from_millis};
+use pipesd_core::tuner::Fit;
 
 use super::models::Texts;
 use super::{
@@ -53,6 +54,8 @@ pub(super) enum Occurrence {
     Link(u32, Direction),
     /// A model is done.
     Model(At),
+    /// An edge's tuner is done.
+    Fit(u32),
     /// A timer is due.
     Wake(At, Reason),
     /// The early canary's delivery.
@@ -64,6 +67,8 @@ pub(super) struct Node {
     uplink: Wire,
     downlink: Wire,
     model: Option<(WorkId, WorkResult)>,
+    /// The tuner's work runs beside the model's.
+    fit: Option<(WorkId, WorkResult)>,
     draft_busy: Duration,
     pub(super) ledger: Ledger,
     requests: u64,
@@ -135,6 +140,7 @@ impl Stage {
             uplink: wire(&setup.uplink, "uplink", edge),
             downlink: wire(&setup.downlink, "downlink", edge),
             model: None,
+            fit: None,
             draft_busy: Duration::ZERO,
             ledger: Ledger::default(),
             requests: 0,
@@ -200,6 +206,10 @@ impl Stage {
 
     pub(super) fn finish_work(&mut self, at: At) -> (WorkId, WorkResult) {
         self.model(at).take().expect("a model that finishes has been started")
+    }
+
+    pub(super) fn finish_fit(&mut self, edge: u32) -> (WorkId, WorkResult) {
+        self.node(edge).fit.take().expect("a fit that finishes has been started")
     }
 
     // Links.
@@ -375,13 +385,22 @@ impl Stage {
                 let targets = blocks.iter().map(|block| self.texts.verify(block)).collect();
                 (WorkResult::Verified(targets), took)
             }
-            (At::Edge(_), Work::Verify(_)) | (At::Cloud, Work::Draft(_)) => {
-                panic!("an edge drafts and a cloud verifies: {work:?}")
+            (At::Edge(edge), Work::Fit(fit)) => return self.start_fit(now, edge, id, fit),
+            (At::Edge(_), Work::Verify(_)) | (At::Cloud, Work::Draft(_) | Work::Fit(_)) => {
+                panic!("an edge drafts and tunes, a cloud verifies: {work:?}")
             }
         };
         let before = self.model(at).replace((id, result));
         assert!(before.is_none(), "one piece of work at a time");
         self.queue.push(now + took, Occurrence::Model(at));
+    }
+
+    /// The answer is the tuner's own; only its latency is the profile's.
+    fn start_fit(&mut self, now: Instant, edge: u32, id: WorkId, fit: &Fit) {
+        let before = self.node(edge).fit.replace((id, WorkResult::Fitted(fit.run())));
+        assert!(before.is_none(), "one fit at a time");
+        let u = self.seed.stream("fit latency", u64::from(edge)).at(id.0).uniform();
+        self.queue.push(now + self.profile.fit.at(u), Occurrence::Fit(edge));
     }
 
     /// Causality: nothing is verified before it has arrived.

@@ -13,4 +13,5 @@ mod replay;
 mod same_again;
 mod stories;
 mod support;
+mod tuning;
 mod uploads;

@@ -7,8 +7,11 @@
 use std::sync::Arc;
 
 use expect_test::{ExpectFile, expect_file};
+use pipesd_core::edge::TuningConfig;
 use pipesd_core::event::{Event, Stamped};
+use pipesd_core::seed::Seed;
 use pipesd_core::time::Instant;
+use pipesd_core::tuner::TunerConfig;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{AffineConfig, LinkConfig};
 use pipesd_sim::profile::Profile;
@@ -151,4 +154,26 @@ fn a_lazy_payload_fetches_the_rejected_distribution() {
     let text = [right(1, 0.9), wrong(2, 0.9), right(3, 0.9), right(4, 0.9), right(5, 0.9)];
     let entry = vanilla(3).replace("full", "lazy");
     tell(&entry, &text, &expect_file!["golden/vanilla_lazy.txt"]);
+}
+
+#[test]
+fn a_candidate_is_tried_and_judged_while_decoding_goes_on() {
+    // A fit takes 25 ms. r0, drafted when the candidate comes, keeps R1 = .8 and three tokens; r1 is begun
+    // under the candidate, but at the end of a round that is not; r2 and r3 make its four tokens. r4 is
+    // begun while the recommendation is computed, with R1 = .8 again.
+    let text: Vec<_> = (1..=20).map(|token| right(token, 0.9)).collect();
+    let entry = "trigger = 'sequence_threshold'\n sequence_threshold = 0.8\n upload = 'at_nav'\n \
+         waiting = 'idle'\n verification = 'match'\n payload = 'full'";
+    let tuning = TuningConfig {
+        tuner: TunerConfig::random(1),
+        threshold_min: 0.8,
+        tokens_per_candidate: 4,
+        ..TuningConfig::paper(Seed(0))
+    };
+    let change = |setup: Setup| {
+        let fit = Latency::Constant { mean: 25.0 };
+        let profile = Profile { fit, ..Profile::clone(&setup.profile) }.into();
+        support::tuned(Setup { profile, ..setup }, tuning)
+    };
+    tell_with(entry, &text, change, &expect_file!["golden/tuned_switch.txt"]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::EdgeConfig;
+use pipesd_core::edge::{EdgeConfig, TuningConfig};
 use pipesd_core::event::{Endpoint, Event, Stamped};
 use pipesd_core::ids::SessionId;
 use pipesd_core::method::{Method, MethodSpec};
@@ -14,6 +14,7 @@ use pipesd_sim::link::{AffineConfig, LinkConfig, Rate};
 use pipesd_sim::profile::{
     DraftLatency, EnergySpec, Profile, ProfileSpec, TextModel, VerificationLatency,
 };
+use pipesd_sim::scenario::{BandwidthTrace, ScenarioSpec, Way};
 use pipesd_sim::text::{Trace, TraceText};
 use pipesd_sim::world::{Recording, Setup, run};
 
@@ -82,6 +83,7 @@ pub(crate) fn profile(text: TextModel) -> Profile {
         },
         overhead: Latency::Constant { mean: 0.0 },
         edge_only_ms: None,
+        fit: Latency::Constant { mean: 50.0 },
         energy: nothing_measured,
     }
 }
@@ -94,7 +96,7 @@ pub(crate) fn setup(method: Method, profile: Profile, tokens: u64) -> Setup {
     let down = affine(Rate::Constant(8_000 * 240), Duration::ZERO, ms(2));
     Setup {
         edges: 1,
-        edge: EdgeConfig { method, patience: Duration::from_secs(24 * 3600) },
+        edge: EdgeConfig { method, tuning: None, patience: Duration::from_secs(24 * 3600) },
         cloud: CloudConfig { verify_batch_max: 1 },
         uplink: LinkConfig::Affine(up),
         downlink: LinkConfig::Affine(down),
@@ -122,6 +124,28 @@ pub(crate) fn paper(method: Method, tokens: u64) -> Setup {
         downlink: LinkConfig::Affine(down),
         ..setup(method, humaneval(), tokens)
     }
+}
+
+/// The paper's S4: S1 on a link that changes every 20 s.
+pub(crate) fn dynamic(method: Method, tokens: u64) -> Setup {
+    let file = include_str!("../../../traces/scenarios/s4-dynamic.toml");
+    let scenario: ScenarioSpec = toml::from_str(file).expect("a shipped scenario can be read");
+    let rates = include_str!("../../../traces/scenarios/s4-bandwidth.csv");
+    let rates = BandwidthTrace::parse(rates).expect("a shipped trace is valid");
+    let uplink = scenario.uplink.resolve(Way::Up, Some(&rates)).expect("a valid uplink");
+    let downlink = scenario.downlink.resolve(Way::Down, Some(&rates)).expect("a valid downlink");
+    Setup { uplink, downlink, ..paper(method, tokens) }
+}
+
+/// Both modes of the online tuner, short enough to end a search of 16 within some prompts.
+pub(crate) fn tunings() -> [TuningConfig; 2] {
+    let [paper, bayes] = [TuningConfig::paper(Seed(0)), TuningConfig::bayes(Seed(0))];
+    [paper, TuningConfig { tokens_per_candidate: 20, ..bayes }]
+}
+
+/// The same setup with its edges tuned.
+pub(crate) fn tuned(setup: Setup, tuning: TuningConfig) -> Setup {
+    Setup { edge: EdgeConfig { tuning: Some(tuning), ..setup.edge }, ..setup }
 }
 
 /// A trace of one text without end: (draft, target, confidence) for each position. After a mismatch

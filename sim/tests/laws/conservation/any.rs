@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use pipesd_core::cloud::CloudConfig;
+use pipesd_core::edge::{EdgeConfig, TuningConfig};
 use pipesd_core::method::{
     Method, MethodSpec, PayloadName, Threshold, TriggerName, UploadName, Verification, WaitingName,
 };
+use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
+use pipesd_core::tuner::TunerConfig;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
 use pipesd_sim::profile::{DraftLatency, Profile, TextModel, VerificationLatency};
@@ -149,19 +152,42 @@ fn profile() -> impl Strategy<Value = Profile> {
                 prefill_ms_per_token: 1.0,
             },
             overhead: Latency::Constant { mean: server },
+            fit: Latency::Constant { mean: 10.0 * step },
             ..profile
         }
     })
 }
 
+/// Short searches that go on restarting; random points, as no model is needed to switch thresholds.
+fn tuning() -> impl Strategy<Value = Option<TuningConfig>> {
+    let tuning = (1_u32..4, 1_u32..6, 0_u32..3, any::<bool>(), any::<bool>());
+    let tuning =
+        tuning.prop_map(|(evaluations, tokens, duel_turns, starts_from_best, hopeless)| {
+            TuningConfig {
+                tuner: TunerConfig::random(evaluations),
+                duel_turns,
+                tokens_per_candidate: tokens,
+                starts_from_best,
+                hopeless: hopeless.then_some(1.5),
+                drift_share: 0.05,
+                drift_window: 3,
+                ..TuningConfig::paper(Seed(0))
+            }
+        });
+    prop::option::of(tuning)
+}
+
 /// A recorded run with its seed.
 pub(crate) fn setup() -> impl Strategy<Value = (Setup, u64)> {
     let world = (1_u32..=3, 1_u32..=3, 1_u64..60, 0_u64..4);
-    (method(), profile(), link(), link(), world).prop_map(
-        |(method, profile, uplink, downlink, (edges, verify_batch_max, tokens, seed))| {
+    (method(), profile(), link(), link(), world, tuning()).prop_map(
+        |(method, profile, uplink, downlink, world, tuning)| {
+            let (edges, verify_batch_max, tokens, seed) = world;
             let setup = support::setup(method, profile, tokens);
             let cloud = CloudConfig { verify_batch_max };
-            (Setup { edges, cloud, uplink, downlink, ..setup }, seed)
+            let tuning = tuning.filter(|tuning| tuning.check(method.trigger).is_ok());
+            let edge = EdgeConfig { tuning, ..setup.edge };
+            (Setup { edges, edge, cloud, uplink, downlink, ..setup }, seed)
         },
     )
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipesd_core::contract::{Input, Output, Work};
-use pipesd_core::event::{Event, GuessFate, NavCause, Stamped};
+use pipesd_core::event::{Event, GuessFate, NavCause, Stamped, TuningEvent};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::Message;
 use pipesd_sim::world::Recording;
@@ -57,6 +57,12 @@ fn seen_in_events(events: &[Stamped], seen: &mut BTreeSet<&'static str>) {
             }
             Event::StaleDropped { .. } => {
                 seen.insert("a stale upload at the cloud");
+            }
+            Event::Tuning(TuningEvent::CandidateJudged { .. }) => {
+                seen.insert("a candidate judged");
+            }
+            Event::Tuning(TuningEvent::SearchBegun { moved: Some(_), .. }) => {
+                seen.insert("a search begun again");
             }
             Event::UploadReceived { session, round, offset, .. } => {
                 let last = last_received.insert(session, (round, offset));
@@ -113,6 +119,6 @@ fn every_situation_that_the_property_speaks_of_occurs() {
         seen_in_messages(&recording, &mut seen);
         seen.into_iter().for_each(|situation| *runs.entry(situation).or_default() += 1);
     }
-    assert_eq!(runs.len(), 18, "{runs:#?}");
+    assert_eq!(runs.len(), 20, "{runs:#?}");
     assert!(runs.values().all(|&count| count >= 10), "{runs:#?}");
 }

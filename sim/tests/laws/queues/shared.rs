@@ -124,7 +124,7 @@ impl Reference {
             Work::Verify(blocks) => {
                 blocks.iter().map(|b| Job::Verify(b.session, b.round)).collect()
             }
-            Work::Draft(_) => panic!("a cloud does not draft"),
+            Work::Draft(_) | Work::Fit(_) => panic!("a cloud neither drafts nor tunes"),
         };
         let navs = self.queue.iter().take_while(|(job, _)| matches!(job, Job::Verify(..))).count();
         let expected = navs.clamp(1, batch);
