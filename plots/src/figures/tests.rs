@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{FIGURES, figures_of, rows};
+use super::{FIGURES, figures_of, names, rows};
 use crate::chart::{Axis, Chart, Form, Panel, Point, Series, Width, checks};
 use crate::results::{COLUMNS, Row, parse};
 
@@ -351,7 +351,8 @@ fn the_break_even_map_names_the_fastest() {
         assert_eq!(panel.cells.len(), 15);
         for cell in &panel.cells {
             let here = rows.iter().filter(|row| {
-                row.variant == panel.title && (row.x, row.y) == (Some(cell.x), Some(cell.y))
+                names::payload(&row.variant) == panel.title
+                    && (row.x, row.y) == (Some(cell.x), Some(cell.y))
             });
             let mut times: Vec<(f64, &str)> =
                 here.filter_map(|row| Some((row.mean?, row.method.as_str()))).collect();
@@ -410,6 +411,7 @@ fn single_seeds_and_unknown_methods_are_drawn() {
         }
         let chart = (figure.draw)(&rows).unwrap_or_else(|error| panic!("{}: {error}", figure.item));
         checks::check(&chart).unwrap_or_else(|problem| panic!("{}: {problem}", figure.item));
+        assert!(!chart.to_svg().expect("it draws").contains("<&>"), "{}: not escaped", figure.item);
     }
 }
 
