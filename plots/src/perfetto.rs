@@ -30,7 +30,7 @@ pub fn trace_json(events: &[Stamped]) -> String {
     for &edge in &edges {
         let run = Run::of_edge(events, edge, Instant::ZERO);
         for mark in layout::marks(&run, events) {
-            trace.add_mark(edge, mark);
+            trace.add_mark(edge, &mark);
         }
     }
     let mut counters: BTreeMap<Endpoint, Counters> = BTreeMap::new();
@@ -77,12 +77,12 @@ impl Trace {
         }
     }
 
-    fn add_mark(&mut self, edge: Endpoint, mark: Mark) {
+    fn add_mark(&mut self, edge: Endpoint, mark: &Mark) {
         let lane = mark.kind.lane();
         let place = if lane == Lane::Nav { Endpoint::Cloud } else { edge };
         let thread = (place, lane);
-        let Some((name, own)) = described(&mark) else {
-            let (name, at) = (pointed(&mark), mark.start);
+        let Some((name, own)) = described(mark) else {
+            let (name, at) = (pointed(mark), mark.start);
             let arguments = json!({ "session": mark.session.0, "round": mark.round.map(|r| r.0) });
             self.points.push((thread, at, "i", name, arguments));
             return;

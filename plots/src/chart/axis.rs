@@ -237,22 +237,17 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_enclose_the_data() {
-        assert_eq!(
-            labels(&Axis::linear("", [402., 12.], true)),
-            ["0", "100", "200", "300", "400", "500"]
-        );
-        assert_eq!(
-            labels(&Axis::linear("", [0.14, 0.37], false)),
-            ["0.10", "0.15", "0.20", "0.25", "0.30", "0.35", "0.40"]
-        );
-        assert_eq!(labels(&Axis::linear("", [5.], true)), ["0", "1", "2", "3", "4", "5"]);
-        assert_eq!(labels(&Axis::swept("", Scale::Log2, [40., 10., 80., 10.])), ["10", "40", "80"]);
-        assert_eq!(labels(&Axis::log("", [55., 508.])), ["50", "100", "200", "300", "500"]);
-        assert_eq!(labels(&Axis::log("", [0.5, 1000.])), ["1", "10", "100", "1000"]);
-        assert_eq!(
-            labels(&Axis::exact("", [0., 130.])),
-            ["0", "20", "40", "60", "80", "100", "120"]
-        );
+        for (axis, wanted) in [
+            (Axis::linear("", [402., 12.], true), "0 100 200 300 400 500"),
+            (Axis::linear("", [0.14, 0.37], false), "0.10 0.15 0.20 0.25 0.30 0.35 0.40"),
+            (Axis::linear("", [5.], true), "0 1 2 3 4 5"),
+            (Axis::swept("", Scale::Log2, [40., 10., 80., 10.]), "10 40 80"),
+            (Axis::log("", [55., 508.]), "50 100 200 300 500"),
+            (Axis::log("", [0.5, 1000.]), "1 10 100 1000"),
+            (Axis::exact("", [0., 130.]), "0 20 40 60 80 100 120"),
+        ] {
+            assert_eq!(labels(&axis).join(" "), wanted);
+        }
         for (low, high) in [(0.001, 0.0017), (3., 3.), (0., 0.), (-4., 9.), (7e5, 9e8)] {
             for from_zero in [false, true] {
                 let axis = Axis::linear("", [low, high], from_zero);

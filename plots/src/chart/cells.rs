@@ -83,17 +83,17 @@ pub(super) fn draw(scene: &mut Scene, plot: &Plot<'_>) {
         scene.fill(*frame, fill);
         write(scene, *frame, (cell, both), upon(fill));
     }
-    // Where neighbours have different winners there is a border.
+    // Where neighbours have different winners there is a border, upon colours whatever the page.
     for ((i, j), (cell, frame)) in &placed {
         let Frame { left, top, right, bottom, .. } = *frame;
         let differs = |at: (usize, usize)| {
             placed.get(&at).is_some_and(|(other, _)| other.winner != cell.winner)
         };
         if differs((i + 1, *j)) {
-            scene.line(&[(right, top), (right, bottom)], INK, STROKE + 2);
+            scene.line(&[(right, top), (right, bottom)], ON_LIGHT, STROKE + 2);
         }
         if differs((*i, j + 1)) {
-            scene.line(&[(left, top), (right, top)], INK, STROKE + 2);
+            scene.line(&[(left, top), (right, top)], ON_LIGHT, STROKE + 2);
         }
     }
     if let Some(shades) = shades {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::panel::MANY;
 use super::scene::{Scene, Shape};
 use super::{Chart, Form, Panel, look};
 use crate::canvas::Frame;
@@ -90,6 +91,8 @@ fn told_apart(panel: &Panel, unknown: &[&str]) -> Result<(), String> {
         let colour = (colour.0, colour.1, colour.2);
         let own = match series.form {
             Form::Bars(_) => (&[][..], None, Some((colour, look.cover))),
+            // Markers of many points are not drawn: dashes alone must do.
+            _ if series.points.len() > MANY => (look.dashes, None, None),
             _ => (look.dashes, Some(look.marker), None),
         };
         if !seen.insert(own) {

@@ -56,7 +56,8 @@ pub(super) fn draw(
     if bottom > top { bottom + BELOW } else { bottom }
 }
 
-/// What the legend lists, in order of appearance, references last. A chart whose bars are all named along an axis
+/// What the legend lists, in order of appearance, references last. A
+/// chart whose bars are all named along an axis
 /// needs no names for them.
 fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
     let mut entries: Vec<(Sample, String)> = Vec::new();

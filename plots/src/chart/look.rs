@@ -72,7 +72,7 @@ const LOOKS: &[(&str, Look)] = &[
     ("hsl", look(SKY_BLUE, SHORT, Marker::Square, Cover::Rising, LINE)),
     ("edgellm", look(GREEN, DASH_DOT, Marker::Inverted, Cover::Falling, LINE)),
     ("pipesd", look(BLUE, THROUGH, Marker::Circle, Cover::Plain, LINE + 2)),
-    ("pipesd_online", look(VERMILLION, LONG, Marker::Star, Cover::Crossed, LINE + 1)),
+    ("pipesd_online", look(VERMILLION, DASH_DOTS, Marker::Star, Cover::Crossed, LINE + 1)),
     ("pipesd_greedy", look(VERMILLION, SHORT, Marker::Cross, Cover::Rising, LINE)),
     ("pipesd_immediate", look(PURPLE, DASH_DOTS, Marker::Plus, Cover::Falling, LINE)),
     ("pipesd_no_early_upload", look(GREY, LONG, Marker::Square, Cover::Crossed, LINE)),

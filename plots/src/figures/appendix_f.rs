@@ -2,7 +2,7 @@
 
 use super::rows::{lines, of_metric, places, share_values, values};
 use super::{FigureError, FigureOf, names, table4};
-use crate::chart::{Axis, Chart, Form, Panel, Scale, Width, number};
+use crate::chart::{Axis, Chart, Form, Panel, Point, Scale, Series, Width, number};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
@@ -10,8 +10,8 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     file: "appendix-f.svg",
     caption: "Time per token of PipeSD with each upload policy over uplink rates and start-up \
               costs, HumanEval in S1; both axes are logarithmic, so that equal distances are equal \
-              ratios. Mean and 95 % interval over seeds. PipeSD uploads by its DP plan. The paper \
-              gives no cells.",
+              ratios. Mean and 95 % interval over seeds. PipeSD uploads by its DP plan; below, the \
+              other policies' mean times over PipeSD's. The paper gives no cells.",
     draw,
 };
 
@@ -39,6 +39,49 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         panel.y = panel.y.clone().unlabelled();
     }
     let columns = panels.len();
+    let below = ratios(&panels);
+    if !below.is_empty() {
+        for panel in &mut panels {
+            panel.x = panel.x.clone().unlabelled();
+        }
+    }
+    panels.extend(below);
     let notes = vec!["panels: start-up cost of an upload".to_owned()];
-    Ok(Chart { width: Width::Column, columns, plot_height: 380, panels, notes })
+    Ok(Chart { width: Width::Column, columns, plot_height: 300, panels, notes })
+}
+
+/// A panel below each: the other policies' times over PipeSD's at the same rate, without intervals, for
+/// the runs share their seeds and intervals of means say nothing of their ratio.
+fn ratios(panels: &[Panel]) -> Vec<Panel> {
+    let ours = |panel: &Panel, x: f64| {
+        let series = panel.series.iter().find(|series| series.method == "pipesd")?;
+        series.points.iter().find(|point| point.x == x).map(|point| point.y)
+    };
+    let mut below: Vec<Panel> = Vec::new();
+    for panel in panels {
+        let others = panel.series.iter().filter(|series| series.method != "pipesd");
+        let others = others.filter(|series| series.form == Form::Line);
+        let series: Vec<_> = others
+            .map(|series| {
+                let points = series.points.iter().filter_map(|point| {
+                    let y = point.y / ours(panel, point.x)?;
+                    Some(Point { x: point.x, y, interval: None })
+                });
+                Series { points: points.collect(), ..series.clone() }
+            })
+            .filter(|series| !series.points.is_empty())
+            .collect();
+        let y = Axis::linear("times PipeSD's", [], false);
+        below.push(Panel { series, ..Panel::new(String::new(), panel.x.clone(), y) });
+    }
+    if below.iter().any(|panel| panel.series.is_empty()) {
+        return Vec::new();
+    }
+    share_values(&mut below, |title, values| {
+        Axis::linear(title, values.into_iter().chain([1.]), false)
+    });
+    for panel in below.iter_mut().skip(1) {
+        panel.y = panel.y.clone().unlabelled();
+    }
+    below
 }

@@ -26,7 +26,7 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         let x = Axis::swept("round trip (ms)", Scale::Log10, xs.iter().copied()).around(&xs);
         let y = Axis::swept("uplink (Mbit/s)", Scale::Log2, ys.iter().copied()).around(&ys);
         let y = if index == 0 { y } else { y.unlabelled() };
-        panels.push(Panel { cells, ..Panel::new((*variant).to_owned(), x, y) });
+        panels.push(Panel { cells, ..Panel::new(names::payload(variant), x, y) });
     }
     let columns = panels.len().min(3);
     let rows = panels.iter().map(|panel| panel.y.ticks.len()).max().unwrap_or_default();

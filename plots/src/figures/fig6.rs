@@ -1,6 +1,6 @@
 //! Fig. 6: upload time against tokens, draft time against the length of the prefix.
 
-use super::rows::{lines, of_metric, places, values, with};
+use super::rows::{distinct, lines, of_metric, places, values, with};
 use super::{FigureError, FigureOf, names};
 use crate::chart::{Axis, Chart, Form, Panel, Point, Series, Width};
 use crate::results::Row;
@@ -26,14 +26,7 @@ fn panel(rows: &[Row], metric: &str, across: &str) -> Result<Panel, FigureError>
     let rows = of_metric(rows, metric)?;
     let mut fitted = Vec::new();
     let mut measured = Vec::new();
-    let (mut methods, mut names_seen) = (Vec::new(), Vec::new());
-    for row in &rows {
-        if !names_seen.contains(&row.method.as_str()) {
-            names_seen.push(row.method.as_str());
-            methods.push(row.method.as_str());
-        }
-    }
-    for method in methods {
+    for method in distinct(rows.iter().copied(), |row| &row.method) {
         let of_method = with(&rows, |row| &row.method, method);
         if method == "fitted" {
             fitted.extend(lines(&of_method, Form::Line)?);

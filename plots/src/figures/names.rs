@@ -33,6 +33,14 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("s4-dynamic", "S4 dynamic"),
 ];
 
+/// What an upload carries of the draft distributions.
+const PAYLOADS: &[(&str, &str)] = &[
+    ("full", "full distributions"),
+    ("lazy", "lazy distributions"),
+    ("top_k", "top-k distributions"),
+    ("ids", "ids alone"),
+];
+
 /// Metrics with their units, short enough for half a column.
 const METRICS: &[(&str, &str)] = &[
     ("tpt_ms", "time per token (ms)"),
@@ -67,6 +75,10 @@ pub(super) fn dataset(key: &str) -> String {
 
 pub(super) fn scenario(key: &str) -> String {
     of(SCENARIOS, key)
+}
+
+pub(super) fn payload(key: &str) -> String {
+    of(PAYLOADS, key)
 }
 
 pub(super) fn metric(key: &str) -> String {

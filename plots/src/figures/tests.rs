@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{FIGURES, figures_of, rows};
+use super::{FIGURES, figures_of, names, rows};
 use crate::chart::{Axis, Chart, Form, Panel, Point, Series, Width, checks};
 use crate::results::{COLUMNS, Row, parse};
 
@@ -267,7 +267,11 @@ fn what_is_plotted_is_what_the_rows_say() {
     ] {
         let rows = file(item).rows();
         let figure = figures_of(item).next().expect("it has a figure");
-        let chart = (figure.draw)(&rows).expect("it draws");
+        let mut chart = (figure.draw)(&rows).expect("it draws");
+        if item == "appendix-f" {
+            // What is derived from the rows stands below them.
+            chart.panels.truncate(chart.columns);
+        }
         assert_eq!(told_by(&chart, place), told_of(&rows, place), "{item}");
     }
 }
@@ -295,6 +299,26 @@ fn bars_stand_in_their_groups() {
         let bars = panel.series.iter().filter(|series| matches!(series.form, Form::Bars(_)));
         let first: Vec<f64> = bars.map(|series| series.points[0].x).collect();
         assert!(first.windows(2).all(|pair| pair[0] < pair[1]), "{first:?}");
+    }
+}
+
+/// Below its times App. F shows how many times PipeSD's they are.
+#[test]
+fn appendix_f_shows_ratios_below() {
+    let chart = (super::appendix_f::FIGURE.draw)(&file("appendix-f").rows()).expect("it draws");
+    let (above, below) = chart.panels.split_at(chart.columns);
+    assert_eq!((above.len(), below.len()), (3, 3));
+    for (above, below) in above.iter().zip(below) {
+        let of = |method: &str| above.series.iter().find(|series| series.method == method);
+        let ours = of("pipesd").expect("PipeSD");
+        assert_eq!(below.series.len(), 3);
+        for series in &below.series {
+            let theirs = of(&series.method).expect("the policy");
+            for (index, point) in series.points.iter().enumerate() {
+                assert_eq!(point.x, ours.points[index].x);
+                assert_eq!(point.y, theirs.points[index].y / ours.points[index].y);
+            }
+        }
     }
 }
 
@@ -327,7 +351,8 @@ fn the_break_even_map_names_the_fastest() {
         assert_eq!(panel.cells.len(), 15);
         for cell in &panel.cells {
             let here = rows.iter().filter(|row| {
-                row.variant == panel.title && (row.x, row.y) == (Some(cell.x), Some(cell.y))
+                names::payload(&row.variant) == panel.title
+                    && (row.x, row.y) == (Some(cell.x), Some(cell.y))
             });
             let mut times: Vec<(f64, &str)> =
                 here.filter_map(|row| Some((row.mean?, row.method.as_str()))).collect();
@@ -386,6 +411,7 @@ fn single_seeds_and_unknown_methods_are_drawn() {
         }
         let chart = (figure.draw)(&rows).unwrap_or_else(|error| panic!("{}: {error}", figure.item));
         checks::check(&chart).unwrap_or_else(|problem| panic!("{}: {problem}", figure.item));
+        assert!(!chart.to_svg().expect("it draws").contains("<&>"), "{}: not escaped", figure.item);
     }
 }
 
