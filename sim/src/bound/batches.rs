@@ -8,10 +8,10 @@
 //!
 //! Of the i only two can be best if each byte takes the same whole number of ns. `end` rises with j
 //! (leave the last token out of its batch, or the batch away). Among the i with `end[i] ≤ ready[j]`
-//! the message starts at `ready[j]` anyway: the largest i sends least. Among the others it starts at `end[i]` and
-//! ends at `end[i] + α + β (j - i)`; and `end[i + 1] ≥ end[i] + β`, as i + 1 tokens less the last one
-//! are sent β earlier: so the smallest i is best. With other rates (rounding to ns breaks ties, a
-//! bandwidth trace has no one β) all of the latter are tried.
+//! the message starts at `ready[j]` anyway: the largest i sends least. Among the others it starts at
+//! `end[i]` and ends at `end[i] + α + β (j - i)`; and `end[i + 1] ≥ end[i] + β`, as i + 1 tokens less
+//! the last one are sent β earlier: so the smallest i is best. With other rates (rounding to ns breaks
+//! ties, a bandwidth trace has no one β) all of the latter are tried.
 
 use super::wire::Wire;
 
