@@ -136,6 +136,17 @@ mod tests {
     }
 
     #[test]
+    fn rounding_to_a_nanosecond_is_minded() {
+        // A token takes 7.39 ns: of the two candidates of the short cut neither is best.
+        let wire = wire(Rate::Constant(10_823_529_412), 12);
+        let ready = [52, 80, 85, 109];
+        let mut earliest = Vec::new();
+        ends(&wire, 94, &ready, true, &mut earliest);
+        assert_eq!(earliest, [94, 116, 123, 131, 152]);
+        assert_eq!(earliest, by_definition(&wire, 94, &ready));
+    }
+
+    #[test]
     fn constant_draft_times_give_the_plan_of_the_core() {
         // α, β, γ = 25, 116.1, 36 ms: the paper's example.
         let config = AffineConfig {
