@@ -47,7 +47,8 @@ pub struct Summary {
     pub draft_length_mean: f64,
     /// Mean accepted tokens of a verified round.
     pub accepted_length_mean: f64,
-    /// Accepted over drafted tokens, in verified rounds.
+    /// Accepted over drafted tokens, in verified rounds; NaN if none was drafted, which only a script
+    /// can bring about.
     pub acceptance_rate: f64,
     /// Answered NAVs per output token.
     pub nav_frequency: f64,

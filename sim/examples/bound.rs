@@ -111,7 +111,8 @@ fn row(profile: &ProfileSpec, scenario: &ScenarioSpec, payload: &str, seeds: &[S
     let edge = edge_only(&any).map_or("not measured".into(), |line| format!("{:.1}", line.tpt_ms));
     let serial = serial(&any, seeds).expect("sound runs");
     format!(
-        "{drafting:.1} | {gap:.1e} % | {free:.1} | {free_gap:.1e} % | {} | {cloud:.1} | {edge} | {:.1} (N = {})",
+        "{drafting:.1} | {gap:.1e} % | {free:.1} | {free_gap:.1e} % | {} | {cloud:.1} | {edge} | \
+         {:.1} (N = {})",
         methods.join(" | "),
         serial.mean.tpt_ms,
         serial.draft_length,

@@ -234,44 +234,25 @@ const FIT_MS: f64 = 4.0;
 
 impl ProfileSpec {
     /// Edge-only decoding on a device that adds `added_ms` to each draft step: all of it is taken to
-    /// be slower by the factor that the device makes drafting slower.
+    /// be slower by the factor that the device makes drafting slower. (Both models were run on one
+    /// device; how much of the time was which model's is not known.)
     fn edge_only(&self, added_ms: f64) -> Option<f64> {
         let step = self.draft.step_ms.value.mean();
         let slower = if step > 0.0 { (step + added_ms) / step } else { 1.0 };
         self.edge_only_ms.as_ref().map(|measured| measured.value * slower)
     }
 
-    /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
-    /// the trace file, if the profile names one.
-    ///
-    /// # Errors
-    /// What is wrong, by key.
-    pub fn resolve(&self, added_ms: f64, trace: Option<Arc<Trace>>) -> Result<Profile, String> {
-        let text = match (&self.text, trace) {
-            (Some(text), None) => {
-                let process = Process {
-                    prompt_share: text.prompt_share.value,
-                    slow_share: text.slow_share.value,
-                    slow_correlation: text.slow_correlation.value,
-                    knots: text.knots.value.clone(),
-                    acceptance_intercept: text.acceptance_intercept.value,
-                    acceptance_slope: text.acceptance_slope.value,
-                    vocabulary: self.vocabulary.value,
-                };
-                process.validate().map_err(|problem| format!("`text`: {problem}"))?;
-                TextModel::Process(process)
-            }
-            (None, Some(trace)) => {
-                trace.validate().map_err(|problem| format!("`trace`: {problem}"))?;
-                TextModel::Trace(trace)
-            }
-            _ => return Err("a profile has either a `text` table or a `trace` file".into()),
-        };
-        let fit = self.fit_ms.as_ref().map(|sourced| sourced.value.clone());
-        let fit = fit.unwrap_or(Latency::Constant { mean: FIT_MS });
+    /// How long a fit takes.
+    fn fit(&self) -> Latency {
+        let given = self.fit_ms.as_ref().map(|sourced| sourced.value.clone());
+        given.unwrap_or(Latency::Constant { mean: FIT_MS })
+    }
+
+    /// What is out of range, by key.
+    fn check_ranges(&self) -> Result<(), String> {
         for (key, latency) in [
             ("overhead_ms", &self.overhead_ms.value),
-            ("fit_ms", &fit),
+            ("fit_ms", &self.fit()),
             ("draft.step_ms", &self.draft.step_ms.value),
             ("verification.base_ms", &self.verification.base_ms.value),
         ] {
@@ -310,6 +291,36 @@ impl ProfileSpec {
                 return Err(format!("`{key}`: {value} is out of range: it must be 1 to 1000000"));
             }
         }
+        Ok(())
+    }
+
+    /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
+    /// the trace file, if the profile names one.
+    ///
+    /// # Errors
+    /// What is wrong, by key.
+    pub fn resolve(&self, added_ms: f64, trace: Option<Arc<Trace>>) -> Result<Profile, String> {
+        let text = match (&self.text, trace) {
+            (Some(text), None) => {
+                let process = Process {
+                    prompt_share: text.prompt_share.value,
+                    slow_share: text.slow_share.value,
+                    slow_correlation: text.slow_correlation.value,
+                    knots: text.knots.value.clone(),
+                    acceptance_intercept: text.acceptance_intercept.value,
+                    acceptance_slope: text.acceptance_slope.value,
+                    vocabulary: self.vocabulary.value,
+                };
+                process.validate().map_err(|problem| format!("`text`: {problem}"))?;
+                TextModel::Process(process)
+            }
+            (None, Some(trace)) => {
+                trace.validate().map_err(|problem| format!("`trace`: {problem}"))?;
+                TextModel::Trace(trace)
+            }
+            _ => return Err("a profile has either a `text` table or a `trace` file".into()),
+        };
+        self.check_ranges()?;
         Ok(Profile {
             name: self.name.clone(),
             vocabulary: self.vocabulary.value,
@@ -329,7 +340,7 @@ impl ProfileSpec {
             },
             overhead: self.overhead_ms.value.clone(),
             edge_only_ms: self.edge_only(added_ms),
-            fit,
+            fit: self.fit(),
             energy: self.energy.clone(),
         })
     }

@@ -6,12 +6,12 @@
 //! `leave` rises with t, so the proof there holds here: some optimal upload of j tokens begins with an
 //! optimal upload of i.
 //!
-//! Of the i only two can be best if each byte takes the same whole number of ns. `end` rises with j (leave the last
-//! token out of its batch, or the batch away). Among the i with `end[i] ≤ ready[j]` the message
-//! starts at `ready[j]` anyway: the largest i sends least. Among the others it starts at `end[i]` and
-//! ends at `end[i] + α + β (j - i)`; and `end[i + 1] ≥ end[i] + β`, as i + 1 tokens less the last one
-//! are sent β earlier: so the smallest i is best. With other rates (rounding to ns breaks ties, a
-//! bandwidth trace has no one β) all of the latter are tried.
+//! Of the i only two can be best if each byte takes the same whole number of ns. `end` rises with j
+//! (leave the last token out of its batch, or the batch away). Among the i with `end[i] ≤ ready[j]`
+//! the message starts at `ready[j]` anyway: the largest i sends least. Among the others it starts at
+//! `end[i]` and ends at `end[i] + α + β (j - i)`; and `end[i + 1] ≥ end[i] + β`, as i + 1 tokens less
+//! the last one are sent β earlier: so the smallest i is best. With other rates (rounding to ns breaks
+//! ties, a bandwidth trace has no one β) all of the latter are tried.
 
 use super::wire::Wire;
 
@@ -133,6 +133,17 @@ mod tests {
             prop_assert_eq!(sent, ready.len());
             prop_assert_eq!(end, short[sent]);
         }
+    }
+
+    #[test]
+    fn rounding_to_a_nanosecond_is_minded() {
+        // A token takes 7.39 ns: of the two candidates of the short cut neither is best.
+        let wire = wire(Rate::Constant(10_823_529_412), 12);
+        let ready = [52, 80, 85, 109];
+        let mut earliest = Vec::new();
+        ends(&wire, 94, &ready, true, &mut earliest);
+        assert_eq!(earliest, [94, 116, 123, 131, 152]);
+        assert_eq!(earliest, by_definition(&wire, 94, &ready));
     }
 
     #[test]

@@ -29,13 +29,16 @@ struct Line {
 }
 
 impl Line {
-    /// Ns by ns: when `bytes` have left.
+    /// When `bytes` have left; where the rate changes, ns by ns.
     fn end(&self, start: u64, bytes: u64) -> u64 {
-        let mut left = bytes as i128 * 8_000_000_000;
+        let mut left = bytes * 8_000_000_000;
         let mut now = start + self.startup;
+        if let [rate] = self.rates[..] {
+            return now + left.div_ceil(rate);
+        }
         while left > 0 {
             let index = (now + self.offset) / self.step;
-            left -= i128::from(self.rates[index as usize % self.rates.len()]);
+            left = left.saturating_sub(self.rates[index as usize % self.rates.len()]);
             now += 1;
         }
         now
@@ -458,12 +461,9 @@ fn judge(case: &Case, frugal: bool, claimed: u64) -> Option<bool> {
 }
 
 fn check(case: &Case, frugal: bool) -> Result<(), TestCaseError> {
-    for empty_navs in [true, false] {
-        let case = Case { empty_navs, ..case.clone() };
-        let judged = judge(&case, frugal, case.bound(case.moves()));
-        prop_assume!(judged.is_some());
-        prop_assert_eq!(judged, Some(true));
-    }
+    let judged = judge(case, frugal, case.bound(case.moves()));
+    prop_assume!(judged.is_some());
+    prop_assert_eq!(judged, Some(true));
     Ok(())
 }
 
@@ -472,11 +472,16 @@ proptest! {
 
     #[test]
     fn the_bound_is_what_exhaustive_search_finds(case in case(8)) {
-        check(&case, true)?;
+        check(&Case { empty_navs: false, ..case }, true)?;
     }
 
     #[test]
-    fn nor_does_any_pointless_action_beat_it(case in case(3)) {
+    fn and_so_it_is_with_empty_navs(case in case(8)) {
+        check(&Case { empty_navs: true, ..case }, true)?;
+    }
+
+    #[test]
+    fn nor_does_any_pointless_action_beat_it(case in case(4)) {
         check(&case, false)?;
     }
 }

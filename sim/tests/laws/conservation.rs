@@ -8,7 +8,7 @@ use pipesd_core::ids::SessionId;
 use pipesd_core::seed::Seed;
 use pipesd_sim::profile::{Profile, TextModel};
 use pipesd_sim::text::TraceText;
-use pipesd_sim::world::{RunResult, Setup, run};
+use pipesd_sim::world::{RunError, RunResult, Setup, run};
 use proptest::prelude::*;
 
 use crate::support;
@@ -30,7 +30,15 @@ fn truth(text: &TraceText) -> Vec<u32> {
 
 /// Checks a run against the trace that it ran on. The numbered invariants are checked inside.
 pub(crate) fn check(setup: &Setup, seed: u64) -> Result<RunResult, TestCaseError> {
-    let result = match run(setup, Seed(seed)) {
+    check_run(setup, run(setup, Seed(seed)))
+}
+
+/// The same for a run that was made elsewhere.
+pub(crate) fn check_run(
+    setup: &Setup,
+    run: Result<RunResult, RunError>,
+) -> Result<RunResult, TestCaseError> {
+    let result = match run {
         Ok(result) => result,
         Err(error) => return Err(TestCaseError::fail(format!("{error}"))),
     };
