@@ -85,6 +85,20 @@ pub struct TextSpec {
     pub knots: Sourced<Vec<[f64; 2]>>,
 }
 
+impl TextSpec {
+    fn process(&self, vocabulary: u32) -> Process {
+        Process {
+            prompt_share: self.prompt_share.value,
+            slow_share: self.slow_share.value,
+            slow_correlation: self.slow_correlation.value,
+            knots: self.knots.value.clone(),
+            acceptance_intercept: self.acceptance_intercept.value,
+            acceptance_slope: self.acceptance_slope.value,
+            vocabulary,
+        }
+    }
+}
+
 /// Latency of the draft model on the reference device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -302,15 +316,7 @@ impl ProfileSpec {
     pub fn resolve(&self, added_ms: f64, trace: Option<Arc<Trace>>) -> Result<Profile, String> {
         let text = match (&self.text, trace) {
             (Some(text), None) => {
-                let process = Process {
-                    prompt_share: text.prompt_share.value,
-                    slow_share: text.slow_share.value,
-                    slow_correlation: text.slow_correlation.value,
-                    knots: text.knots.value.clone(),
-                    acceptance_intercept: text.acceptance_intercept.value,
-                    acceptance_slope: text.acceptance_slope.value,
-                    vocabulary: self.vocabulary.value,
-                };
+                let process = text.process(self.vocabulary.value);
                 process.validate().map_err(|problem| format!("`text`: {problem}"))?;
                 TextModel::Process(process)
             }
