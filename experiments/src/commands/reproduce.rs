@@ -12,6 +12,7 @@ use crate::input::bad_input;
 use crate::items::{Context, Item, Report, Size, overall};
 use crate::keep::{Keeper, write_report};
 use crate::output;
+use crate::page::{self, Section};
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let items = chosen(&options.items)?;
@@ -28,6 +29,9 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
         }
         reports.push(report);
     }
+    let sections: Vec<Section<'_>> =
+        reports.iter().map(|report| Section { report, figures: Vec::new() }).collect();
+    eprintln!("the report: {}", page::write(options, &sections)?.display());
     if options.json {
         // One document: an item's own, or a list of them.
         return match &reports[..] {
