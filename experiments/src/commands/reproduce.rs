@@ -3,6 +3,7 @@
 //! Each item is kept when it is done, so that the same command after an interruption goes on with the
 //! next one.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Result;
@@ -31,7 +32,10 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     }
     let sections: Vec<Section<'_>> =
         reports.iter().map(|report| Section { report, figures: Vec::new() }).collect();
-    eprintln!("the report: {}", page::write(options, &sections)?.display());
+    let page = page::write(options, &sections)?;
+    if std::io::stderr().is_terminal() {
+        eprintln!("the report: {}", page.display());
+    }
     if options.json {
         // One document: an item's own, or a list of them.
         return match &reports[..] {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::headline::short_title;
 use super::section::sentence;
-use super::{prose, provenance, table};
+use super::{code, prose, provenance, table};
 use crate::items::{Report, Role, Table};
 
 pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
@@ -44,7 +44,7 @@ pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
             }
             h3 { "Making this page again" }
             dl.made {
-                div { dt { "Command" } dd { code { (command) } } }
+                div { dt { "Command" } dd { (code(command)) } }
                 div { dt { "Version" } dd { (env!("CARGO_PKG_VERSION")) } }
             }
             p {

@@ -139,7 +139,19 @@ fn contents(reports: &[&Report]) -> Markup {
 fn prose(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
-            @if index % 2 == 1 { code { (part) } } @else { (part) }
+            @if index % 2 == 1 { (code(part)) } @else { (part) }
+        }
+    }
+}
+
+/// A command or a key; lines break between its words, not at a hyphen.
+fn code(text: &str) -> Markup {
+    html! {
+        code {
+            @for (index, word) in text.split(' ').enumerate() {
+                @if index > 0 { " " }
+                span { (word) }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use maud::{Markup, html};
 
-use super::{Figure, Section, prose, svg, table};
+use super::{Figure, Section, code, prose, svg, table};
 use crate::items::Report;
 
 pub(super) fn markup(section: &Section<'_>) -> Result<Markup> {
@@ -24,7 +24,10 @@ pub(super) fn markup(section: &Section<'_>) -> Result<Markup> {
             @for figure in &figures { (figure) }
             @for table in &report.tables { (table::markup(table, &report.title)) }
             @if report.rows.iter().any(|row| row.paper.is_some()) {
-                p.key { a href="#reading" { "Ours (the paper’s) error" } }
+                p.key {
+                    "Cells: ours (the paper’s) error; marks and tints are those of "
+                    a href="#reading" { "how to read the tables" } "."
+                }
             }
             @if !report.notes.is_empty() {
                 ul.notes { @for note in &report.notes { li { (prose(note)) } } }
@@ -62,7 +65,7 @@ fn made_by(report: &Report) -> Markup {
     let last = seed + u64::from(seeds.saturating_sub(1));
     html! {
         dl.made {
-            div { dt { "Command" } dd { code { (report.command) } } }
+            div { dt { "Command" } dd { (code(&report.command)) } }
             div {
                 dt { @if seeds == 1 { "Seed" } @else { "Seeds" } }
                 dd { (seed) @if last > seed { " to " (last) } }
