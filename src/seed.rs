@@ -75,8 +75,14 @@ impl Draws<'_> {
 
     /// A uniform number in the open interval (0, 1), so that quantile functions stay finite.
     pub fn uniform(&mut self) -> f64 {
-        ((self.bits() >> 11) as f64 + 0.5) * (1.0 / (1_u64 << 53) as f64)
+        open_unit(self.bits())
     }
+}
+
+/// The top 53 bits as a number in the open interval (0, 1): the last one of them would round to 1.
+fn open_unit(bits: u64) -> f64 {
+    let middle = ((bits >> 11) as f64 + 0.5) * (1.0 / (1_u64 << 53) as f64);
+    middle.min(1.0 - f64::EPSILON / 2.0)
 }
 
 #[cfg(test)]
@@ -101,6 +107,11 @@ mod tests {
         for (i, x) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|y| x != y), "{all:?}");
         }
+    }
+
+    #[test]
+    fn the_ends_of_the_unit_interval_are_never_drawn() {
+        assert!(0.0 < open_unit(0) && open_unit(u64::MAX) < 1.0);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::Counts;
-use crate::time::as_millis;
+use crate::sharing::{CloudCounts, jain_index};
+use crate::time::{Duration, as_millis};
 
 /// Energy of a run \[J\] in three scopes; None: not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,14 +30,16 @@ impl Energy {
     }
 }
 
-/// Figures of one run.
+/// Figures of one run, over all its edges together: times and shares are means over the tokens, NAVs
+/// or requests of all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Decoding time per output token (accepted and extra) \[ms\]; prefill and start-up apart.
     pub tpt_ms: f64,
     /// Decoding time per accepted token \[ms\]; None if none was.
     pub tpt_accepted_ms: Option<f64>,
-    /// Mean time from a request to its first token \[ms\].
+    /// Mean time from a request to its first token \[ms\], over all requests of all edges: prefill at
+    /// both ends, its wait for a shared target, and the first round.
     pub ttft_ms: f64,
     /// Output tokens.
     pub output_tokens: u64,
@@ -58,17 +61,34 @@ pub struct Summary {
     pub reused_tokens: u64,
     /// Bytes handed to the uplink while decoding, per output token; called-off ones count as sent.
     pub uplink_bytes_per_token: f64,
+    /// Jain's index of the edges' throughputs (output tokens per decoding second of each): 1 if all
+    /// edges are served alike, as for one edge; None if an edge decoded in no time at all.
+    pub fairness_jain: Option<f64>,
+    /// Mean time that a NAV, complete and its parent verified, waits for the target \[ms\].
+    pub nav_wait_ms: f64,
+    /// Share of the run during which the target prefills or verifies, server overhead included. Edges
+    /// that have finished no longer ask: at the end of a run the target may idle.
+    pub cloud_utilisation: f64,
     /// Energy per 100 output tokens \[J\].
     pub energy_j_per_100_tokens: Energy,
 }
 
 impl Summary {
-    /// The figures of a run that produced at least one token in at least one round.
+    /// The figures of a run that produced at least one token in at least one round. `edges`: the
+    /// totals of each edge; `cloud`: those of the target over `elapsed`, the whole run;
+    /// `uplink_bytes`: handed to all uplinks while decoding; `energy`: of the whole run.
     ///
     /// # Panics
     /// If nothing was produced: a run that ends without an error has tokens.
     #[must_use]
-    pub fn new(counts: &Counts, uplink_bytes: u64, energy: &Energy) -> Self {
+    pub fn new(
+        edges: &[Counts],
+        cloud: &CloudCounts,
+        elapsed: Duration,
+        uplink_bytes: u64,
+        energy: &Energy,
+    ) -> Self {
+        let counts = edges.iter().fold(Counts::default(), |sum, edge| sum + *edge);
         assert!(counts.output > 0 && counts.navs_answered > 0, "a finished run has produced text");
         let output = counts.output as f64;
         let navs = counts.navs_answered as f64;
@@ -87,7 +107,19 @@ impl Summary {
             discarded_tokens: counts.discarded,
             reused_tokens: counts.reused,
             uplink_bytes_per_token: uplink_bytes as f64 / output,
+            fairness_jain: jain_index(&edges.iter().map(throughput).collect::<Vec<f64>>()),
+            nav_wait_ms: as_millis(cloud.waited) / cloud.navs.max(1) as f64,
+            cloud_utilisation: if elapsed.is_zero() {
+                0.0
+            } else {
+                cloud.busy.as_secs_f64() / elapsed.as_secs_f64()
+            },
             energy_j_per_100_tokens: energy.scaled(100.0 / output),
         }
     }
+}
+
+/// Output tokens per decoding second; not a finite number if there was no decoding time.
+fn throughput(edge: &Counts) -> f64 {
+    edge.output as f64 / edge.decoding.as_secs_f64()
 }

@@ -57,6 +57,9 @@ pub(crate) const FIGURES: &[Figure] = &[
     figure("uplink_bytes_per_token", "uplink bytes per token", 0, |s| {
         Some(s.uplink_bytes_per_token)
     }),
+    figure("fairness_jain", "fairness between edges (Jain)", 4, |s| s.fairness_jain),
+    figure("nav_wait_ms", "wait for the target (ms per NAV)", 2, |s| Some(s.nav_wait_ms)),
+    figure("cloud_utilisation", "cloud utilisation", 3, |s| Some(s.cloud_utilisation)),
     figure(
         "energy_j_per_100_tokens_cloud_active",
         "cloud GPU, active (J per 100 tokens)",
@@ -79,7 +82,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use pipesd_core::account::Counts;
+    use pipesd_core::sharing::CloudCounts;
     use pipesd_core::summary::Energy;
+    use pipesd_core::time::Duration;
     use serde_json::Value;
 
     use super::*;
@@ -87,7 +92,8 @@ mod tests {
     #[test]
     fn every_figure_of_a_summary_is_listed() {
         let counts = Counts { output: 1, navs_answered: 1, ..Counts::default() };
-        let summary = Summary::new(&counts, 0, &Energy::default());
+        let summary =
+            Summary::new(&[counts], &CloudCounts::default(), Duration::ZERO, 0, &Energy::default());
         let mut names = BTreeSet::new();
         let Ok(Value::Object(summary)) = serde_json::to_value(summary) else { panic!("fields") };
         for (name, value) in summary {

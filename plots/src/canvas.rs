@@ -108,6 +108,12 @@ impl Canvas<'_> {
         self.area.draw(&Polygon::new(points, colour.filled())).map_err(failed)
     }
 
+    /// A polygon that what lies below shows through, unless `opacity` is 1.
+    pub(crate) fn area(&self, points: &[(i32, i32)], colour: RGBColor, opacity: f64) -> Drawn {
+        let polygon = Polygon::new(points, colour.mix(opacity).filled());
+        self.area.draw(&polygon).map_err(failed)
+    }
+
     pub(crate) fn outline(&self, frame: Frame, colour: RGBColor) -> Drawn {
         frame.sides().iter().try_for_each(|side| self.line(side, colour, STROKE))
     }

@@ -6,10 +6,21 @@
 //!
 //! - [`timeline`]: the pipeline of one run: drafting, uplink, NAV and downlink over time.
 
+//! - [`results`]: result files, read by the names of their columns.
+//! - [`chart`]: axes, series and heat maps in data coordinates, and their drawing.
+//! - [`figures`]: the figures of `reproduce`, each a [`chart::Chart`] made of rows.
+//! - [`perfetto`]: all of a run for the Perfetto UI.
+
 mod canvas;
 mod style;
 
+pub mod chart;
+pub mod figures;
+pub mod perfetto;
+pub mod results;
 pub mod timeline;
+
+pub use style::THEME;
 
 /// A figure could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,11 @@ pub(crate) const PALE: RGBColor = RGBColor(222, 222, 222);
 pub(crate) const FAINT: RGBColor = RGBColor(246, 246, 246);
 /// The page.
 pub(crate) const PAPER: RGBColor = RGBColor(255, 255, 255);
+/// Grid lines behind data.
+pub(crate) const GRID: RGBColor = RGBColor(230, 230, 230);
+/// Text upon a colour, whatever the page is: upon light ones and upon dark ones.
+pub(crate) const ON_LIGHT: RGBColor = RGBColor(1, 1, 1);
+pub(crate) const ON_DARK: RGBColor = RGBColor(254, 254, 254);
 /// A NAV's colour where it came to nothing.
 pub(crate) const PALE_ORANGE: RGBColor = RGBColor(252, 232, 190);
 /// Okabe and Ito's colours, by their names.
@@ -33,6 +38,20 @@ pub(crate) const ORANGE: RGBColor = RGBColor(230, 159, 0);
 pub(crate) const SKY_BLUE: RGBColor = RGBColor(86, 180, 233);
 pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(crate) const VERMILLION: RGBColor = RGBColor(213, 94, 0);
+pub(crate) const GREEN: RGBColor = RGBColor(0, 158, 115);
+pub(crate) const PURPLE: RGBColor = RGBColor(204, 121, 167);
+
+/// The colours that belong to the page and not to the data, by role, as they stand in the SVGs: a
+/// document that shows figures on another ground puts its own in their place. No other role has one
+/// of these, and what is written upon a colour of the data is in none of them.
+pub const THEME: &[(&str, &str)] = &[
+    ("ink", "#000000"),
+    ("paper", "#FFFFFF"),
+    ("grey", "#787878"),
+    ("pale", "#DEDEDE"),
+    ("faint", "#F6F6F6"),
+    ("grid", "#E6E6E6"),
+];
 
 /// The width of `text` at [`TYPE_SIZE`], estimated from above: the reader's font is not known. The
 /// shares of the type size are those of DejaVu Sans, the widest of the usual sans-serif fonts.
@@ -54,6 +73,17 @@ pub(crate) fn text_width(text: &str) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_theme_lists_the_page_s_colours() {
+        let hex = |RGBColor(r, g, b): RGBColor| format!("#{r:02X}{g:02X}{b:02X}");
+        let colours = [INK, PAPER, GREY, PALE, FAINT, GRID].map(hex);
+        let listed: Vec<&str> = THEME.iter().map(|&(_, hex)| hex).collect();
+        assert_eq!(listed, colours);
+        for data in [ON_LIGHT, ON_DARK, ORANGE, SKY_BLUE, BLUE, VERMILLION, GREEN, PURPLE] {
+            assert!(!listed.contains(&hex(data).as_str()), "{} has two roles", hex(data));
+        }
+    }
 
     /// Widths in DejaVu Sans as its own tables give them, at 24 units.
     #[test]

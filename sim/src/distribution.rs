@@ -33,6 +33,12 @@ pub enum Latency {
         /// Added to each draw \[ms\].
         shift: f64,
     },
+    /// Exponential: without memory, the service and think times of textbook queues. No measured
+    /// latency is known to be so; closed forms need it.
+    Exponential {
+        /// Mean \[ms\].
+        mean: f64,
+    },
     /// Measured values, each as likely as the others.
     Samples {
         /// The values \[ms\]; at least one.
@@ -62,6 +68,8 @@ impl Latency {
                 let location = libm::log(*mean) - 0.5 * variance;
                 libm::exp(location + libm::sqrt(variance) * normal::quantile(u)) + shift
             }
+            // log1p keeps the digits of draws near zero.
+            Self::Exponential { mean } => -mean * libm::log1p(-u),
             Self::Samples { values } => values[(u * values.len() as f64) as usize],
         };
         // A far tail is cut: no draw may outlast a session's patience.
@@ -72,7 +80,9 @@ impl Latency {
     #[must_use]
     pub fn mean(&self) -> f64 {
         match self {
-            Self::Constant { mean } | Self::Normal { mean, .. } => *mean,
+            Self::Constant { mean } | Self::Normal { mean, .. } | Self::Exponential { mean } => {
+                *mean
+            }
             Self::LogNormal { mean, shift, .. } => mean + shift,
             Self::Samples { values } => values.iter().sum::<f64>() / values.len() as f64,
         }
@@ -89,6 +99,7 @@ impl Latency {
             Self::LogNormal { mean, sd, shift } => {
                 Self::LogNormal { mean: mean * factor, sd: sd * factor, shift: shift * factor }
             }
+            Self::Exponential { mean } => Self::Exponential { mean: mean * factor },
             Self::Samples { values } => {
                 Self::Samples { values: values.iter().map(|value| value * factor).collect() }
             }
@@ -102,7 +113,7 @@ impl Latency {
     pub fn validate(&self) -> Result<(), String> {
         let fine = |x: &f64| (0.0..=LATENCY_MAX_MS).contains(x);
         let valid = match self {
-            Self::Constant { mean } => fine(mean),
+            Self::Constant { mean } | Self::Exponential { mean } => fine(mean),
             Self::Normal { mean, sd, min } => fine(mean) && fine(sd) && fine(min),
             Self::LogNormal { mean, sd, shift } => {
                 fine(mean) && *mean > 0.0 && fine(sd) && fine(&shift.abs())
@@ -142,6 +153,23 @@ mod tests {
         assert!((mean - 44.0).abs() < 0.2 && (sd - 6.0).abs() < 0.2, "{mean} ± {sd}");
         let (mean, _) = moments(&Latency::Samples { values: vec![10.0, 20.0] });
         assert!((mean - 15.0).abs() < 0.1, "{mean}");
+        // The sample sd of an exponential at mean 10 has a standard error of 0.07 ms.
+        let (mean, sd) = moments(&Latency::Exponential { mean: 10.0 });
+        assert!((mean - 10.0).abs() < 0.2 && (sd - 10.0).abs() < 0.3, "{mean} ± {sd}");
+    }
+
+    #[test]
+    fn an_exponential_has_its_quantiles_and_no_memory() {
+        let latency = Latency::Exponential { mean: 20.0 };
+        let median = 20.0 * core::f64::consts::LN_2;
+        assert!((latency.millis_at(0.5) - median).abs() < 1e-12);
+        // P(X > s + t) = P(X > s) P(X > t): what survives two medians is a quarter.
+        assert!((latency.millis_at(0.75) - 2.0 * median).abs() < 1e-12);
+        // The extremes: a draw near zero keeps its digits, and no draw is infinite.
+        let least = 0.5 / (1_u64 << 53) as f64;
+        assert!((latency.millis_at(least) / (20.0 * least) - 1.0).abs() < 1e-12);
+        assert!(latency.millis_at(1.0 - 0.5 * f64::EPSILON) < 40.0 * 20.0);
+        assert!(latency.millis_at(1.0) <= LATENCY_MAX_MS);
     }
 
     #[test]
@@ -150,6 +178,7 @@ mod tests {
             Latency::Constant { mean: 3.0 },
             Latency::Normal { mean: 44.0, sd: 6.0, min: 40.0 },
             Latency::LogNormal { mean: 55.0, sd: 10.0, shift: -21.0 },
+            Latency::Exponential { mean: 44.0 },
             Latency::Samples { values: vec![10.0, 20.0, 60.0] },
         ] {
             let half = latency.scaled(0.5);
@@ -164,6 +193,8 @@ mod tests {
     fn parameters_out_of_range_are_refused() {
         assert!(Latency::Constant { mean: f64::NAN }.validate().is_err());
         assert!(Latency::Constant { mean: 1e17 }.validate().is_err());
+        assert!(Latency::Exponential { mean: -1.0 }.validate().is_err());
+        assert!(Latency::Exponential { mean: f64::INFINITY }.validate().is_err());
         assert!(Latency::Samples { values: vec![] }.validate().is_err());
         assert!(Latency::Normal { mean: 1.0, sd: -1.0, min: 0.0 }.validate().is_err());
         assert!(Latency::LogNormal { mean: 0.0, sd: 1.0, shift: 0.0 }.validate().is_err());

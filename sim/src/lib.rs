@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bound;
 pub mod distribution;
 pub mod energy;
 pub mod link;
 mod normal;
 pub mod profile;
 pub mod queue;
+pub mod reference;
 pub mod scenario;
 pub mod text;
 pub mod world;

@@ -61,6 +61,10 @@ pub struct ProfileSpec {
     pub verification: VerificationSpec,
     /// Server time of a NAV that is not the GPU's.
     pub overhead_ms: Sourced<Latency>,
+    /// Time per output token with both models on the edge's reference device, nothing in the cloud
+    /// \[ms\]; absent: not measured.
+    #[serde(default)]
+    pub edge_only_ms: Option<Sourced<f64>>,
     /// Energy.
     pub energy: EnergySpec,
 }
@@ -185,7 +189,13 @@ impl VerificationLatency {
     /// GPU time of a pass over `tokens` drafts, at quantile `u` of its base.
     #[must_use]
     pub fn gpu(&self, tokens: u64, u: f64) -> Duration {
-        time::from_millis(self.base.millis_at(u).max(0.0) + self.per_token_ms * tokens as f64)
+        self.pass(self.base.millis_at(u), tokens)
+    }
+
+    /// GPU time of a pass over `tokens` drafts whose base was drawn as `base_ms`.
+    #[must_use]
+    pub fn pass(&self, base_ms: f64, tokens: u64) -> Duration {
+        time::from_millis(base_ms.max(0.0) + self.per_token_ms * tokens as f64)
     }
 }
 
@@ -208,11 +218,21 @@ pub struct Profile {
     pub verification: VerificationLatency,
     /// Server time of a NAV besides.
     pub overhead: Latency,
+    /// Time per output token with both models on this edge \[ms\]; None: not measured.
+    pub edge_only_ms: Option<f64>,
     /// Energy.
     pub energy: EnergySpec,
 }
 
 impl ProfileSpec {
+    /// Edge-only decoding on a device that adds `added_ms` to each draft step: all of it is taken to
+    /// be slower by the factor that the device makes drafting slower.
+    fn edge_only(&self, added_ms: f64) -> Option<f64> {
+        let step = self.draft.step_ms.value.mean();
+        let slower = if step > 0.0 { (step + added_ms) / step } else { 1.0 };
+        self.edge_only_ms.as_ref().map(|measured| measured.value * slower)
+    }
+
     /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
     /// the trace file, if the profile names one.
     ///
@@ -252,7 +272,8 @@ impl ProfileSpec {
             ("verification.per_token_ms", self.verification.per_token_ms.value),
             ("verification.prefill_ms_per_token", self.verification.prefill_ms_per_token.value),
         ];
-        for (key, value) in milliseconds {
+        let edge_only = self.edge_only_ms.as_ref().map(|value| ("edge_only_ms", value.value));
+        for (key, value) in milliseconds.into_iter().chain(edge_only) {
             if !(0.0..=1e6).contains(&value) {
                 return Err(format!("`{key}`: {value} is out of range: it must be 0 to 1000000"));
             }
@@ -296,6 +317,7 @@ impl ProfileSpec {
                 prefill_ms_per_token: self.verification.prefill_ms_per_token.value,
             },
             overhead: self.overhead_ms.value.clone(),
+            edge_only_ms: self.edge_only(added_ms),
             energy: self.energy.clone(),
         })
     }

@@ -27,11 +27,13 @@ use crate::contract::{Input, Machine, Output, Proposal, Reason, Work, WorkResult
 use crate::event::{Event, Outcome};
 use crate::ids::{SessionId, WorkId};
 use crate::message::{Message, Request, Verdict};
-use crate::method::Method;
+use crate::method::{Method, Waiting};
 use crate::monitor::{Estimates, Monitor};
 use crate::payload::Payload;
+use crate::script::Script;
 use crate::time::{Duration, Instant};
-use crate::upload::Planner;
+use crate::trigger::TriggerConfig;
+use crate::upload::{Planner, UploadPolicy};
 
 /// How an edge is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,17 @@ pub struct EdgeConfig {
     pub method: Method,
     /// A session in which nothing happens for this long is given up.
     pub patience: Duration,
+}
+
+impl EdgeConfig {
+    /// The same edge under plain speculative decoding: rounds of a fixed length, uploaded with their
+    /// NAV request, and nothing to do but wait. Payload and verification stay.
+    #[must_use]
+    pub fn serial(self, draft_length: u32) -> Self {
+        let trigger = TriggerConfig::FixedLength { draft_length };
+        let (upload, waiting) = (UploadPolicy::AtNav, Waiting::Idle);
+        Self { method: Method { trigger, upload, waiting, ..self.method }, ..self }
+    }
 }
 
 /// Probes of 1 to this many tokens measure the uplink before the first planned upload (paper §3).
@@ -58,6 +71,7 @@ pub struct Edge {
     outputs: VecDeque<Output>,
     work_count: u64,
     probed: bool,
+    script: Script,
 }
 
 /// What the draft model is doing.
@@ -87,7 +101,16 @@ impl Edge {
             outputs: VecDeque::new(),
             work_count: 0,
             probed: false,
+            script: Script::default(),
         }
+    }
+
+    /// An idle edge that follows a script. It measures no link: a script is no plan of its own.
+    #[must_use]
+    pub fn scripted(config: EdgeConfig, script: Script) -> Self {
+        let (upload, waiting) = (UploadPolicy::AtNav, Waiting::Idle);
+        let method = Method { upload, waiting, ..config.method };
+        Self { script, ..Self::new(EdgeConfig { method, ..config }) }
     }
 
     /// Whether there is nothing to do: no session and no request.
@@ -232,7 +255,9 @@ impl Edge {
         for tokens in 1..=probes {
             self.uplink.queue_control(Message::Probe { session: id, tokens });
         }
-        self.session = Some(Session::new(now, request, &self.config.method, probes));
+        let mut session = Session::new(now, request, &self.config.method, probes);
+        session.follow(self.script.session(id));
+        self.session = Some(session);
     }
 
     fn end_session(&mut self, now: Instant, outcome: Outcome) {
@@ -281,9 +306,8 @@ impl Edge {
             return;
         };
         let (step, work) = if session.decoding {
-            let Some((step, work)) = session.next_step(self.config.method.waiting.depth()) else {
-                return;
-            };
+            let depth = self.config.method.waiting.depth();
+            let Some((step, work)) = session.next_step(depth, &mut self.outputs) else { return };
             let Step { round, position, guess } = step;
             let started = Event::DraftStarted { session: session.id(), round, position, guess };
             self.outputs.push_back(Output::Event(started));

@@ -2,6 +2,7 @@
 
 use crate::event::NavCause;
 use crate::ids::{PrefixHash, RoundId, TokenId};
+use crate::script::ScriptedRound;
 
 /// A round. Its tokens stand in the session's text from `start` on.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Round {
     pub(super) nav_requested: bool,
     /// Nothing can be drafted here: the guess would end the text.
     pub(super) closed: bool,
+    /// What a script wants of it, in the place of the method's axes.
+    pub(super) scripted: Option<ScriptedRound>,
 }
 
 impl Round {
@@ -57,6 +60,7 @@ impl Round {
             fired: None,
             nav_requested: false,
             closed: false,
+            scripted: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One request at the edge: its text, committed and speculative, and its rounds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::round::Round;
 use crate::contract::{DraftStep, Output, Proposal};
@@ -8,6 +8,7 @@ use crate::event::{Event, GuessFate, NavCause, Outcome};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
 use crate::message::{ROUND_TOKENS_MAX, Request, Verdict};
 use crate::method::Method;
+use crate::script::ScriptedRound;
 use crate::time::Instant;
 use crate::trigger::{DraftObservation, Trigger, VerdictObservation};
 
@@ -60,6 +61,8 @@ pub(super) struct Session {
     trigger: Trigger,
     /// Whether speculation goes on after a round that fired ahead of its parent's verdict.
     resumes: bool,
+    /// Rounds that follow a script, by start.
+    scripted: BTreeMap<u32, ScriptedRound>,
 }
 
 impl Session {
@@ -81,7 +84,13 @@ impl Session {
             prefix: PrefixHash::EMPTY,
             trigger: Trigger::new(method.trigger),
             resumes: method.waiting.resumes(),
+            scripted: BTreeMap::new(),
         }
+    }
+
+    /// Has the session follow a script, given by the starts of its rounds.
+    pub(super) fn follow(&mut self, rounds: BTreeMap<u32, ScriptedRound>) {
+        self.scripted = rounds;
     }
 
     pub(super) const fn id(&self) -> SessionId {
@@ -110,16 +119,20 @@ impl Session {
     }
 
     /// The next step of the draft model, at most `depth` proactive rounds ahead; none: it rests.
-    pub(super) fn next_step(&mut self, depth: u32) -> Option<(Step, DraftStep)> {
+    pub(super) fn next_step(
+        &mut self,
+        depth: u32,
+        outputs: &mut VecDeque<Output>,
+    ) -> Option<(Step, DraftStep)> {
+        if self.rounds.is_empty() {
+            let id = RoundId(self.round_count);
+            self.round_count += 1;
+            let (parent, start) = (self.last_resolved, self.committed);
+            self.begin_round(Round::new(id, parent, start, self.prefix, None), outputs);
+        }
         let next_id = RoundId(self.round_count);
         let (round, guess) = match self.rounds.back() {
-            None => {
-                self.round_count += 1;
-                let parent = self.last_resolved;
-                let start = self.committed;
-                self.rounds.push_back(Round::new(next_id, parent, start, self.prefix, None));
-                (next_id, false)
-            }
+            None => return None,
             Some(last) if last.closed => return None,
             Some(last) => match last.fired {
                 None => (last.id, false),
@@ -127,7 +140,11 @@ impl Session {
                 Some(_) => {
                     // A guess is worth its step only if a draft may follow it.
                     let room = last.end() + 1 < self.request.budget;
-                    if last.depth >= depth || !room {
+                    let rests = match &last.scripted {
+                        Some(scripted) => !scripted.guess,
+                        None => last.depth >= depth,
+                    };
+                    if rests || !room {
                         return None;
                     }
                     (next_id, true)
@@ -141,6 +158,18 @@ impl Session {
         self.evaluated = position;
         let work = DraftStep { session: self.id(), round, keep, feed };
         Some((Step { round, position, guess }, work))
+    }
+
+    /// Opens a round. One that a script wants without drafts is complete at once.
+    fn begin_round(&mut self, mut round: Round, outputs: &mut VecDeque<Output>) {
+        round.scripted = self.scripted.get(&round.start).cloned();
+        if round.scripted.as_ref().is_some_and(|scripted| scripted.batches.is_empty()) {
+            let (session, round_id, cause) = (self.id(), round.id, NavCause::Length);
+            round.fired = Some(cause);
+            let fired = Event::NavFired { session, round: round_id, cause, drafted: 0 };
+            outputs.push_back(Output::Event(fired));
+        }
+        self.rounds.push_back(round);
     }
 
     pub(super) fn on_drafted(
@@ -162,10 +191,10 @@ impl Session {
             opened.closed = ends_text;
             opened.depth = parent.depth + 1;
             self.text.push(token);
-            self.rounds.push_back(opened);
             self.round_count += 1;
             let guessed = Event::Guessed { session, round, position, token, confidence };
             outputs.push_back(Output::Event(guessed));
+            self.begin_round(opened, outputs);
             return;
         }
         self.text.push(token);
@@ -182,7 +211,11 @@ impl Session {
         let cause = if ends_text {
             Some(NavCause::EndOfText)
         } else {
-            self.trigger.on_draft(&seen).or((drafted >= room).then_some(NavCause::Budget))
+            let fires = match &last.scripted {
+                Some(scripted) => (drafted >= scripted.tokens()).then_some(NavCause::Length),
+                None => self.trigger.on_draft(&seen),
+            };
+            fires.or((drafted >= room).then_some(NavCause::Budget))
         };
         if let Some(cause) = cause {
             last.fired = Some(cause);

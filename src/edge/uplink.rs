@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId};
 use crate::message::{Message, Upload};
 use crate::method::{Method, Waiting};
-use crate::upload::UploadObservation;
+use crate::upload::{UploadObservation, UploadPolicy};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Uplink {
@@ -111,6 +111,7 @@ fn next_upload(
         let policy = match (ahead, method.waiting) {
             (0, _) => method.upload,
             (_, Waiting::DraftAndUpload { upload, .. }) => upload,
+            (_, Waiting::Idle | Waiting::Draft { .. }) if round.scripted.is_some() => method.upload,
             (_, Waiting::Idle | Waiting::Draft { .. }) => break,
         };
         let unsent = round.unsent();
@@ -121,6 +122,10 @@ fn next_upload(
             None if unsent == 0 => break,
             None => {
                 let batches_sent = round.batches;
+                let (policy, plan) = match &round.scripted {
+                    Some(scripted) => (UploadPolicy::Dp, &scripted.batches[..]),
+                    None => (policy, plan),
+                };
                 let seen = UploadObservation { unsent, batches_sent, window, plan };
                 let Some(count) = policy.next_batch(&seen) else { break };
                 count

@@ -30,8 +30,14 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
         }
         reports.push(report);
     }
-    let sections: Vec<Section<'_>> =
-        reports.iter().map(|report| Section { report, figures: Vec::new() }).collect();
+    let mut sections = Vec::new();
+    for report in &reports {
+        let figures = page::figures(report)?;
+        for figure in &figures {
+            output::write_file(&options.out.join(&report.item).join(&figure.file), &figure.svg)?;
+        }
+        sections.push(Section { report, figures });
+    }
     let page = page::write(options, &sections)?;
     if std::io::stderr().is_terminal() {
         eprintln!("the report: {}", page.display());

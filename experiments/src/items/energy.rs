@@ -133,7 +133,8 @@ fn non_negative(first: (f64, f64, f64), second: (f64, f64, f64)) -> Fit {
     let per_token = Fit { base: 0.0, per_token: (t1 * e1 + t2 * e2) / (t1 * t1 + t2 * t2) };
     let squares = |fit: &Fit| {
         let miss = |(navs, tokens, joules)| fit.joules(&Load { navs, tokens }) - joules;
-        miss(first).powi(2) + miss(second).powi(2)
+        let (first, second) = (miss(first), miss(second));
+        first * first + second * second
     };
     if squares(&base) <= squares(&per_token) { base } else { per_token }
 }

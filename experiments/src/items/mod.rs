@@ -27,6 +27,7 @@ const PLANS: &[&str] = &[
     include_str!("../../plans/fig5.toml"),
     include_str!("../../plans/fig6.toml"),
     include_str!("../../plans/appendix-f.toml"),
+    include_str!("../../plans/appendix-i.toml"),
     include_str!("../../plans/s4.toml"),
 ];
 

@@ -104,7 +104,7 @@ fn follow(plan: &Plan, recording: &Recording) -> BTreeMap<&'static str, Series> 
             _ => {}
         }
     }
-    steps.values_mut().for_each(|series| hold(series));
+    steps.values_mut().for_each(hold);
     // Few tokens make no mean: a bin in which a prompt was prefilled, or the last one.
     let rate = |(&tokens, &ms): (&u32, &f64)| {
         (f64::from(tokens) * 4.0 >= f64::from(plan.bin_s)).then(|| ms / f64::from(tokens))

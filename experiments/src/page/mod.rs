@@ -6,6 +6,7 @@
 
 mod appendix;
 mod cell;
+mod drawing;
 mod headline;
 mod provenance;
 mod section;
@@ -21,6 +22,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::cli::Reproduce;
 use crate::items::Report;
 use crate::output;
+
+pub(crate) use self::drawing::figures;
 
 /// The name of the page in the folder of results.
 const FILE: &str = "report.html";

@@ -140,11 +140,10 @@ fn a_smoke_run_says_so() {
     assert!(!page("x", false, &[section()]).expect("a page").contains("A smoke run."));
 }
 
-/// The style sheet has an answer for each of the page's own colours in the shipped drawing: what is white
-/// or black there must not stay so on a dark page.
+/// What is white or black in a drawing because the page is so must not stay so on a dark page.
 #[test]
 fn the_style_sheet_knows_the_page_s_colours() {
-    for colour in ["#000000", "#FFFFFF", "#787878", "#DEDEDE", "#F6F6F6", "#E6E6E6"] {
+    for (_, colour) in pipesd_plots::THEME {
         assert!(STYLE.contains(&format!("[fill=\"{colour}\"]")), "{colour} as a fill");
         assert!(STYLE.contains(&format!("[stroke=\"{colour}\"]")), "{colour} as a stroke");
     }

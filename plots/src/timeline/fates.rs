@@ -9,41 +9,41 @@ use pipesd_core::time::{Duration, Instant};
 use super::{RoundFate, TokenFate};
 
 /// A round's name within a run.
-pub(super) type Key = (SessionId, RoundId);
+pub(crate) type Key = (SessionId, RoundId);
 
 /// What the layout must know beforehand.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// The edge that is shown.
-    pub(super) edge: Endpoint,
+    pub(crate) edge: Endpoint,
     /// When its first prompt's decoding began.
-    pub(super) origin: Instant,
+    pub(crate) origin: Instant,
     /// The last event's time.
-    pub(super) end: Instant,
+    pub(crate) end: Instant,
     /// The edge's sessions: the cloud may serve others.
-    pub(super) sessions: BTreeSet<SessionId>,
-    pub(super) rounds: BTreeMap<Key, Round>,
+    pub(crate) sessions: BTreeSet<SessionId>,
+    pub(crate) rounds: BTreeMap<Key, Round>,
 }
 
 /// A round's life at the edge.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// When its first step began, a guess included.
-    pub(super) started: Instant,
-    pub(super) ended: Option<Instant>,
-    pub(super) fate: RoundFate,
+    pub(crate) started: Instant,
+    pub(crate) ended: Option<Instant>,
+    pub(crate) fate: RoundFate,
     /// Draft tokens accepted, once resolved.
-    pub(super) accepted: u32,
+    pub(crate) accepted: u32,
     /// Set for proactive rounds.
-    pub(super) guess: Option<Guess>,
+    pub(crate) guess: Option<Guess>,
 }
 
 /// The guess that a proactive round stands on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Guess {
-    pub(super) resolved: Option<(Instant, GuessFate)>,
+pub(crate) struct Guess {
+    pub(crate) resolved: Option<(Instant, GuessFate)>,
     /// Draft tokens that the round held when the guess was resolved.
-    pub(super) drafted: u32,
+    pub(crate) drafted: u32,
 }
 
 impl Round {
@@ -52,7 +52,7 @@ impl Round {
     }
 
     /// What became of the round's draft token number `index`, counted from 0.
-    pub(super) fn token_fate(&self, index: u32) -> TokenFate {
+    pub(crate) fn token_fate(&self, index: u32) -> TokenFate {
         let ahead = self.guess.is_some_and(|guess| index < guess.drafted);
         match self.fate {
             RoundFate::Open => TokenFate::Open,
@@ -67,24 +67,29 @@ impl Round {
 
 impl Run {
     /// Reads a run; none if no decoding ever began.
-    pub(super) fn read(events: &[Stamped]) -> Option<Self> {
+    pub(crate) fn read(events: &[Stamped]) -> Option<Self> {
         let first = events.iter().find(|e| matches!(e.event, Event::DecodingStarted { .. }))?;
+        Some(Self::of_edge(events, first.endpoint, first.at))
+    }
+
+    /// Reads what an edge did; times count from `origin`.
+    pub(crate) fn of_edge(events: &[Stamped], edge: Endpoint, origin: Instant) -> Self {
         let mut run = Self {
-            edge: first.endpoint,
-            origin: first.at,
-            end: events.last()?.at,
+            edge,
+            origin,
+            end: events.last().map_or(origin, |last| last.at),
             sessions: BTreeSet::new(),
             rounds: BTreeMap::new(),
         };
-        let mut step_started = run.origin;
-        for stamped in events.iter().filter(|stamped| stamped.endpoint == first.endpoint) {
+        let mut step_started = origin;
+        for stamped in events.iter().filter(|stamped| stamped.endpoint == edge) {
             run.on_edge_event(stamped, &mut step_started);
         }
-        Some(run)
+        run
     }
 
     /// `at` as the timeline counts; zero if it was before the first decoding.
-    pub(super) const fn since_origin(&self, at: Instant) -> Duration {
+    pub(crate) const fn since_origin(&self, at: Instant) -> Duration {
         at.saturating_since(self.origin)
     }
 

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use pipesd_core::event::{Event, GuessFate, Stamped};
-use pipesd_core::ids::MessageId;
+use pipesd_core::ids::{MessageId, RoundId, SessionId};
 use pipesd_core::time::Instant;
 
 use super::fates::{Key, Run};
 use super::{Kind, Mark, TokenFate};
 
+/// What a mark belongs to.
+type Place = (SessionId, Option<RoundId>);
+
 /// All marks of a run.
-pub(super) fn marks(run: &Run, events: &[Stamped]) -> Vec<Mark> {
+pub(crate) fn marks(run: &Run, events: &[Stamped]) -> Vec<Mark> {
     let mut layout = Layout { marks: round_marks(run), ..Layout::empty(run) };
     for stamped in events {
         if stamped.endpoint == run.edge {
@@ -29,7 +32,7 @@ fn round_marks(run: &Run) -> Vec<Mark> {
     let mut in_order: Vec<_> = run.rounds.iter().collect();
     in_order.sort_by_key(|(key, round)| (round.started, **key));
     let mut marks = Vec::with_capacity(in_order.len());
-    for (&(_, id), round) in in_order {
+    for (&(session, id), round) in in_order {
         let end = round.ended.unwrap_or(run.end);
         let free = rows_free_from.iter().position(|&from| from <= round.started);
         let row = free.unwrap_or(rows_free_from.len());
@@ -41,6 +44,7 @@ fn round_marks(run: &Run) -> Vec<Mark> {
         });
         marks.push(Mark {
             kind: Kind::Round { guessed_until, fate: round.fate, row },
+            session,
             round: Some(id),
             start: run.since_origin(round.started),
             end: run.since_origin(end),
@@ -84,13 +88,13 @@ impl<'a> Layout<'a> {
         }
     }
 
-    fn mark(&self, kind: Kind, key: Option<Key>, span: (Instant, Instant), label: String) -> Mark {
+    fn mark(&self, kind: Kind, place: Place, span: (Instant, Instant), label: String) -> Mark {
         let (start, end) = (self.run.since_origin(span.0), self.run.since_origin(span.1));
-        Mark { kind, round: key.map(|(_, round)| round), start, end, label }
+        Mark { kind, session: place.0, round: place.1, start, end, label }
     }
 
-    fn push(&mut self, kind: Kind, key: Option<Key>, span: (Instant, Instant), label: String) {
-        self.marks.push(self.mark(kind, key, span, label));
+    fn push(&mut self, kind: Kind, place: Place, span: (Instant, Instant), label: String) {
+        self.marks.push(self.mark(kind, place, span, label));
     }
 
     fn on_drafting(&mut self, stamped: &Stamped) {
@@ -120,10 +124,11 @@ impl<'a> Layout<'a> {
             Event::NavFired { session, round, cause, .. } => {
                 let word = cause.word();
                 let letter = word[..1].to_uppercase();
-                self.push(Kind::NavFired(cause), Some((session, round)), (at, at), letter);
+                self.push(Kind::NavFired(cause), (session, Some(round)), (at, at), letter);
             }
-            Event::SessionEnded { .. } => {
-                self.push(Kind::PromptEnd, None, (at, at), "end of prompt".to_owned());
+            Event::SessionEnded { session, .. } => {
+                let label = "end of prompt".to_owned();
+                self.push(Kind::PromptEnd, (session, None), (at, at), label);
             }
             _ => {}
         }
@@ -131,7 +136,7 @@ impl<'a> Layout<'a> {
 
     fn end_step(&mut self, kind: Kind, key: Key, at: Instant) {
         let start = self.step.take().unwrap_or(at);
-        self.push(kind, Some(key), (start, at), String::new());
+        self.push(kind, (key.0, Some(key.1)), (start, at), String::new());
     }
 
     fn on_uplink(&mut self, stamped: &Stamped) {
@@ -142,7 +147,8 @@ impl<'a> Layout<'a> {
                 *batch += 1;
                 let label = format!("{}.{batch}", round.0);
                 let kind = Kind::Upload { tokens, nav, cancelled: false };
-                let mark = self.mark(kind, Some(key), (stamped.at, stamped.at), label);
+                let place = (session, Some(round));
+                let mark = self.mark(kind, place, (stamped.at, stamped.at), label);
                 self.uploads.insert(message, mark);
             }
             // Where a link cannot be aborted it stays occupied: the mark goes on until it is free.
@@ -170,7 +176,7 @@ impl<'a> Layout<'a> {
             Event::PrefillStarted { session, .. } if ours(&session) => self.prefill = Some(at),
             Event::PrefillFinished { session } if ours(&session) => {
                 let start = self.prefill.take().unwrap_or(at);
-                self.push(Kind::Prefill, None, (start, at), "prefill".to_owned());
+                self.push(Kind::Prefill, (session, None), (start, at), "prefill".to_owned());
             }
             Event::VerifyStarted { session, round, .. } if ours(&session) => {
                 self.passes.insert((session, round), at);
@@ -179,7 +185,7 @@ impl<'a> Layout<'a> {
                 let key = (session, round);
                 let start = self.passes.remove(&key).unwrap_or(at);
                 self.verified.insert(key, tokens);
-                self.push(Kind::Verify, Some(key), (start, at), String::new());
+                self.push(Kind::Verify, (session, Some(round)), (start, at), String::new());
             }
             Event::VerdictSent { session, round, accepted } if ours(&session) => {
                 let key = (session, round);
@@ -188,7 +194,7 @@ impl<'a> Layout<'a> {
                 let end = ended.map_or(at, |ended| ended.max(at));
                 let drafted = self.verified.get(&key);
                 let label = drafted.map_or_else(String::new, |n| format!("{accepted}/{n}"));
-                self.push(Kind::Verdict, Some(key), (at, end), label);
+                self.push(Kind::Verdict, (session, Some(round)), (at, end), label);
             }
             _ => {}
         }
@@ -201,8 +207,8 @@ impl<'a> Layout<'a> {
             mark.end = self.run.since_origin(end);
             self.marks.push(mark);
         }
-        for (key, start) in core::mem::take(&mut self.passes) {
-            self.push(Kind::Verify, Some(key), (start, end), String::new());
+        for ((session, round), start) in core::mem::take(&mut self.passes) {
+            self.push(Kind::Verify, (session, Some(round)), (start, end), String::new());
         }
         self.marks
     }

@@ -6,13 +6,13 @@
 //! are not uploads (requests, probes) have no events and leave their time on the uplink empty.
 
 mod draw;
-mod fates;
-mod layout;
+pub(crate) mod fates;
+pub(crate) mod layout;
 mod legend;
 mod shapes;
 
 use pipesd_core::event::{GuessFate, NavCause, Stamped};
-use pipesd_core::ids::RoundId;
+use pipesd_core::ids::{RoundId, SessionId};
 use pipesd_core::time::{Duration, as_millis};
 
 use crate::DrawingError;
@@ -150,6 +150,8 @@ impl Kind {
 pub struct Mark {
     /// What.
     pub kind: Kind,
+    /// The session it belongs to.
+    pub session: SessionId,
     /// The round it belongs to.
     pub round: Option<RoundId>,
     /// From when, since the first prompt's decoding began. What began earlier begins at zero.

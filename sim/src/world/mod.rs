@@ -16,11 +16,14 @@ use pipesd_core::edge::{Edge, EdgeConfig};
 use pipesd_core::event::{Endpoint, Event, Stamped};
 use pipesd_core::ids::SessionId;
 use pipesd_core::message::Request;
+use pipesd_core::script::Script;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::Instant;
 
 pub use self::canary::Canary;
+pub(crate) use self::models::Truth;
+use self::models::Texts;
 use self::stage::{At, Direction, Occurrence, Stage};
 use crate::energy::{self, Usage};
 use crate::link::{LinkAccount, LinkConfig};
@@ -120,7 +123,27 @@ const OCCURRENCES_PER_TOKEN_MAX: u64 = 100_000;
 /// # Errors
 /// See [`RunError`]; every invariant is checked, whatever the build.
 pub fn run(setup: &Setup, seed: Seed) -> Result<RunResult, RunError> {
-    World::new(setup, seed).run()
+    World::new(setup, seed, None).run()
+}
+
+/// Simulates one run in which every edge follows a script in the place of its method's trigger,
+/// upload policies and waiting.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_scripted(setup: &Setup, seed: Seed, script: &Script) -> Result<RunResult, RunError> {
+    World::new(setup, seed, Some(script)).run()
+}
+
+/// The link as it is in the run with this seed: a bandwidth trace begins where the seed says.
+pub(crate) fn in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
+    config.at_phase(seed.stream("bandwidth phase", 0).at(0).uniform())
+}
+
+/// The truth about each request of the first edge, in order.
+pub(crate) fn truths(setup: &Setup, seed: Seed) -> impl Iterator<Item = Truth> {
+    let mut texts = Texts::new(Arc::clone(&setup.profile), seed);
+    (0..requests(setup)).map(move |index| texts.whole(session_id(0, index), index as usize))
 }
 
 struct World<'a> {
@@ -132,11 +155,15 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(setup: &'a Setup, seed: Seed) -> Self {
+    fn new(setup: &'a Setup, seed: Seed, script: Option<&Script>) -> Self {
         let requests = requests(setup);
+        let edge = match script {
+            Some(script) => Edge::scripted(setup.edge, script.clone()),
+            None => Edge::new(setup.edge),
+        };
         let mut world = Self {
             setup,
-            edges: (0..setup.edges).map(|_| Edge::new(setup.edge)).collect(),
+            edges: vec![edge; setup.edges as usize],
             cloud: Cloud::new(setup.cloud),
             stage: Stage::new(setup, seed),
             requests_left: vec![requests; setup.edges as usize],
@@ -233,11 +260,11 @@ impl<'a> World<'a> {
 
     fn result(self, now: Instant, occurrences: u64) -> RunResult {
         let counts: Vec<Counts> = self.stage.nodes.iter().map(|n| *n.ledger.counts()).collect();
-        let total = counts.iter().fold(Counts::default(), |sum, one| sum + *one);
+        let cloud = self.stage.cloud_ledger.counts(now);
         let usage = self.stage.usage(now);
         let energy = energy::of(&self.setup.profile, &usage);
         RunResult {
-            summary: Summary::new(&total, usage.uplink_bytes, &energy),
+            summary: Summary::new(&counts, &cloud, usage.total, usage.uplink_bytes, &energy),
             usage,
             counts,
             links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),
@@ -248,7 +275,7 @@ impl<'a> World<'a> {
 }
 
 /// Requests that each edge decodes one after another.
-fn requests(setup: &Setup) -> u64 {
+pub(crate) fn requests(setup: &Setup) -> u64 {
     use crate::profile::TextModel;
     match &setup.profile.text {
         TextModel::Process(_) => setup.tokens.div_ceil(u64::from(setup.profile.output_tokens)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
 use pipesd_core::ids::{SessionId, TokenId};
+use pipesd_core::message::Request;
 use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::time::Duration;
 
@@ -27,6 +28,21 @@ struct Open {
     draft_prompt_effect: f64,
     draft_draws: Stream,
     verify_draws: Stream,
+}
+
+/// What one who knows the future knows of a request: by position, as long as the text goes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Truth {
+    /// The session that decodes it.
+    pub(crate) session: SessionId,
+    /// What the edge asks for.
+    pub(crate) request: Request,
+    /// Whether the draft proposes the target's token, its context being the target's text.
+    pub(crate) matches: Vec<bool>,
+    /// Time of the draft step that proposes it.
+    pub(crate) steps: Vec<Duration>,
+    /// Of a pass that begins there: the server's overhead, and the GPU's base \[ms\].
+    pub(crate) passes: Vec<(Duration, f64)>,
 }
 
 /// Keys of draws off the path: far beyond any position.
@@ -86,6 +102,35 @@ impl Texts {
         Some((proposal, self.profile.draft.step(u, open.draft_prompt_effect)))
     }
 
+    /// The draws that belong to a pass over a block that begins at `start`: overhead, and the
+    /// quantile of the GPU's base.
+    fn pass_draws(profile: &Profile, open: &mut Open, start: u32) -> (Duration, f64) {
+        let mut draws = open.verify_draws.at(u64::from(start));
+        (profile.overhead.at(draws.uniform()), draws.uniform())
+    }
+
+    /// The whole truth about the request numbered `index`, begun as `session`.
+    pub(super) fn whole(&mut self, session: SessionId, index: usize) -> Truth {
+        self.begin(session, index);
+        let (budget, stop_ids) = self.limits(index);
+        let mut open = self.open.remove(&session).expect("just begun");
+        let (mut matches, mut steps, mut passes) = (Vec::new(), Vec::new(), Vec::new());
+        for position in 0..budget {
+            let OnPath { target, draft } = open.text.on_path(position);
+            matches.push(draft.token == target);
+            let u = open.draft_draws.at(u64::from(position)).uniform();
+            steps.push(self.profile.draft.step(u, open.draft_prompt_effect));
+            let (overhead, u) = Self::pass_draws(&self.profile, &mut open, position);
+            passes.push((overhead, self.profile.verification.base.millis_at(u)));
+            if stop_ids.contains(&target) {
+                break;
+            }
+        }
+        let request =
+            super::request(session, self.prompt_tokens(index), (budget, stop_ids), self.seed);
+        Truth { session, request, matches, steps, passes }
+    }
+
     /// The target's own tokens for a block: one for each draft and one more. Past a mismatch they
     /// are of no consequence.
     pub(super) fn verify(&mut self, block: &VerifyBlock) -> Vec<TokenId> {
@@ -104,10 +149,9 @@ impl Texts {
         let tokens: u64 = blocks.iter().map(|block| block.drafts.len() as u64).sum();
         let first = blocks.first().expect("a pass has a block");
         let open = self.open.get_mut(&first.session).expect("verified sessions are open");
-        let key = u64::from(first.keep) + first.feed.len() as u64;
-        let mut draws = open.verify_draws.at(key);
-        let overhead = self.profile.overhead.at(draws.uniform());
-        let gpu = self.profile.verification.gpu(tokens, draws.uniform());
+        let start = first.keep + first.feed.len() as u32;
+        let (overhead, u) = Self::pass_draws(&self.profile, open, start);
+        let gpu = self.profile.verification.gpu(tokens, u);
         (gpu + overhead, gpu)
     }
 

@@ -10,10 +10,13 @@ use pipesd_core::ids::{MessageId, RoundId, SessionId, WorkId};
 use pipesd_core::message::{Message, Request, Upload};
 use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
+use pipesd_core::sharing::CloudLedger;
 use pipesd_core::time::{Duration, Instant, from_millis};
 
 use super::models::Texts;
-use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, request, session_id};
+use super::{
+    Canary, Recording, RunError, Setup, edge_of, ends_session, in_run, request, session_id,
+};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
 use crate::profile::Profile;
@@ -98,6 +101,7 @@ impl Wire {
 pub(super) struct Stage {
     pub(super) queue: EventQueue<Occurrence>,
     pub(super) nodes: Vec<Node>,
+    pub(super) cloud_ledger: CloudLedger,
     pub(super) recording: Option<Recording>,
     pub(super) failure: Option<RunError>,
     /// Edges whose user has not gone home yet.
@@ -117,7 +121,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(setup: &Setup, seed: Seed) -> Self {
         let wire = |config: &LinkConfig, name: &str, edge: u32| {
-            let config = config.at_phase(seed.stream("bandwidth phase", 0).at(0).uniform());
+            let config = in_run(config, seed);
             Wire {
                 link: Link::new(&config, seed.stream(name, u64::from(edge))),
                 config,
@@ -142,6 +146,7 @@ impl Stage {
         Self {
             queue: EventQueue::default(),
             nodes: (0..setup.edges).map(node).collect(),
+            cloud_ledger: CloudLedger::default(),
             recording: setup.record.then(Recording::default),
             failure: None,
             edges_busy: setup.edges,
@@ -281,6 +286,7 @@ impl Stage {
             Message::Close { session } => {
                 let session = *session;
                 self.node(edge).arrived.retain(|(s, _, _)| *s != session);
+                self.cloud_ledger.close(session);
                 self.texts.end(session);
             }
             _ => {}
@@ -395,7 +401,7 @@ impl Stage {
         if let Some(recording) = &mut self.recording {
             recording.events.push(Stamped { at: now, endpoint: at.endpoint(), event });
         }
-        let At::Edge(edge) = at else { return };
+        let At::Edge(edge) = at else { return self.cloud_ledger.record(now, &event) };
         self.node(edge).ledger.record(now, &event);
         if let Event::Committed { session, position, token } = event
             && let Some(truth) = self.texts.truth(session, position)

@@ -81,6 +81,7 @@ pub(crate) fn profile(text: TextModel) -> Profile {
             prefill_ms_per_token: 1.0,
         },
         overhead: Latency::Constant { mean: 0.0 },
+        edge_only_ms: None,
         energy: nothing_measured,
     }
 }

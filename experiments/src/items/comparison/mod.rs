@@ -93,6 +93,7 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
         }
     }
     report.tables.push(tables::comparison(plan, &report.rows));
+    report.tables.extend(tables::relative(plan, &report.rows));
     report.tables.extend(tables::errors(plan, &report.rows));
     report.figures = tables::figures(plan, &report.rows);
     let disorder = tables::disorder(plan, &report.rows);

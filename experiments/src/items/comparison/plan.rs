@@ -32,6 +32,9 @@ pub(crate) struct Plan {
     /// What the paper says.
     #[serde(default)]
     published: Vec<Published>,
+    /// The method that the others are measured against in a table of their own.
+    #[serde(default)]
+    pub(crate) relative_to: Option<String>,
     /// Whether the methods stand in the paper's order, slowest first, so that ours is checked.
     #[serde(default)]
     pub(crate) ordered: bool,

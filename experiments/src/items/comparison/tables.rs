@@ -68,6 +68,38 @@ pub(crate) fn cell_text(row: &Row, metric: Metric) -> String {
     }
 }
 
+/// The first figure against that of one method, at each place and over all of them.
+pub(super) fn relative(plan: &Plan, rows: &[Row]) -> Option<Table> {
+    let base = plan.relative_to.as_ref()?;
+    let at = plan.methods.iter().position(|method| method == base).expect("a method of the plan");
+    let mut header = plan.place_titles();
+    let words = header.len();
+    let others = || plan.methods.iter().enumerate().filter(|(index, _)| *index != at);
+    header.extend(others().map(|(_, method)| method.as_str()));
+    let metric = plan.metrics[0];
+    let caption = format!("The {} against that of {base}", metric.0.title);
+    let mut table = Table::new(caption, &header, words);
+    let mut changes: Vec<Vec<f64>> = vec![Vec::new(); plan.methods.len()];
+    for (_, group) in groups(plan, rows).iter().filter(|(m, _)| *m == metric) {
+        let mut line = place_words(group[0]);
+        for (index, _) in others() {
+            let change = 100.0 * (group[index].ours.mean / group[at].ours.mean - 1.0);
+            changes[index].push(change);
+            line.push(format!("{change:+.1} %"));
+        }
+        table.rows.push(line);
+    }
+    let mut line = vec!["all".to_owned()];
+    line.resize(words, String::new());
+    line.extend(others().map(|(index, _)| {
+        let low = changes[index].iter().copied().fold(f64::INFINITY, f64::min);
+        let high = changes[index].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        format!("{low:+.1} to {high:+.1} %")
+    }));
+    table.rows.push(line);
+    Some(table)
+}
+
 /// Errors \[%\] by role and, within it, by dataset (one metric) or by metric (several).
 fn errors_by_group(plan: &Plan, rows: &[Row]) -> BTreeMap<Role, BTreeMap<String, Vec<f64>>> {
     let mut errors: BTreeMap<Role, BTreeMap<String, Vec<f64>>> = BTreeMap::new();

@@ -1,0 +1,74 @@
+//! What rows call things, as people read it. What is not listed keeps its name.
+
+/// Methods, policies, tuners, references.
+const METHODS: &[(&str, &str)] = &[
+    ("vanilla", "Vanilla"),
+    ("hsl", "HSL"),
+    ("edgellm", "EdgeLLM"),
+    ("pipesd", "PipeSD"),
+    ("pipesd_online", "PipeSD, tuned online"),
+    ("pipesd_greedy", "greedy"),
+    ("pipesd_immediate", "immediate"),
+    ("pipesd_no_early_upload", "no early upload"),
+    ("pipesd_no_pipeline", "no pipeline, dual trigger"),
+    ("pipesd_fixed_length", "pipeline, fixed length"),
+    ("pipesd_token_threshold", "token threshold alone"),
+    ("pipesd_sequence_threshold", "sequence threshold alone"),
+    ("bayes", "ours"),
+    ("paper", "the paper's tuner"),
+    ("grid", "grid"),
+    ("random", "random"),
+    ("bound", "bound"),
+    ("cloud_only", "cloud only"),
+    ("edge_only", "edge only"),
+    ("serial", "serial split"),
+];
+
+const DATASETS: &[(&str, &str)] = &[("humaneval", "HumanEval"), ("gsm8k", "GSM8K")];
+
+const SCENARIOS: &[(&str, &str)] = &[
+    ("s1-laptop", "S1 laptop"),
+    ("s2-phone", "S2 phone"),
+    ("s3-iot", "S3 IoT"),
+    ("s4-dynamic", "S4 dynamic"),
+];
+
+/// Metrics with their units, short enough for half a column.
+const METRICS: &[(&str, &str)] = &[
+    ("tpt_ms", "time per token (ms)"),
+    ("ttft_ms", "time to first token (ms)"),
+    ("nav_frequency", "NAVs per output token"),
+    ("draft_length_mean", "draft length (tokens)"),
+    ("accepted_length_mean", "accepted length (tokens)"),
+    ("acceptance_rate", "acceptance rate"),
+    ("rollback_rate", "rollback rate"),
+    ("energy_j_per_100_tokens_cloud_active", "energy (J per 100 tokens)"),
+    ("fairness_jain", "fairness (Jain)"),
+    ("upload_ms", "upload (ms)"),
+    ("draft_ms", "draft step (ms)"),
+    ("uplink_mbps", "uplink (Mbit/s)"),
+    ("sequence_threshold", "sequence threshold R1"),
+    ("token_threshold", "token threshold R2"),
+    ("window_tokens", "window (tokens)"),
+];
+
+fn of(list: &'static [(&str, &str)], key: &str) -> String {
+    let listed = list.iter().find(|(name, _)| *name == key);
+    listed.map_or_else(|| key.replace('_', " "), |(_, name)| (*name).to_owned())
+}
+
+pub(super) fn method(key: &str) -> String {
+    of(METHODS, key)
+}
+
+pub(super) fn dataset(key: &str) -> String {
+    of(DATASETS, key)
+}
+
+pub(super) fn scenario(key: &str) -> String {
+    of(SCENARIOS, key)
+}
+
+pub(super) fn metric(key: &str) -> String {
+    of(METRICS, key)
+}

@@ -1,0 +1,30 @@
+//! Table 7: what the methods do, beyond their times.
+
+use super::rows::{bar_panel, bars, distinct, of_metric};
+use super::{FigureError, FigureOf, names};
+use crate::chart::{Chart, Width};
+use crate::results::Row;
+
+pub(super) const FIGURE: FigureOf = FigureOf {
+    item: "table7",
+    file: "table7.svg",
+    caption: "How the methods draft and verify, HumanEval in S1: mean and 95 % interval over seeds. \
+              Diamonds: the paper's Table 7.",
+    draw,
+};
+
+fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
+    let metrics = distinct(rows, |row| &row.metric);
+    let panels: Result<Vec<_>, FigureError> = metrics
+        .iter()
+        .map(|metric| {
+            let series = bars(&of_metric(rows, metric)?, &[""], |_| "");
+            Ok(bar_panel(String::new(), &names::metric(metric), vec![String::new()], series))
+        })
+        .collect();
+    let panels = panels?;
+    if panels.is_empty() {
+        return Err(FigureError::no_rows("tpt_ms"));
+    }
+    Ok(Chart { width: Width::Column, columns: 2, plot_height: 230, panels, notes: vec![] })
+}

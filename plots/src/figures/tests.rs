@@ -1,0 +1,452 @@
+//! Every figure from a result file: what is plotted is what the rows say, and the page holds it.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::{FIGURES, figures_of, rows};
+use crate::chart::{Axis, Chart, Form, Panel, Point, Series, Width, checks};
+use crate::results::{COLUMNS, Row, parse};
+
+/// A result file under construction.
+struct File(String);
+
+/// A row's names: dataset, scenario, variant, method, metric.
+type Names<'a> = [&'a str; 5];
+
+impl File {
+    fn new() -> Self {
+        Self(COLUMNS.join(",") + "\n")
+    }
+
+    /// A row with an interval of 2 % to either side.
+    fn row(
+        &mut self,
+        item: &str,
+        names: Names<'_>,
+        at: [Option<f64>; 2],
+        values: [Option<f64>; 2],
+    ) {
+        let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let [dataset, scenario, variant, method, metric] = names;
+        let ([x, y], [mean, paper]) = (at.map(cell), values);
+        let scaled = |factor: f64| cell(mean.map(|mean| mean * factor));
+        let (sd, low, high) = (scaled(0.1), scaled(0.98), scaled(1.02));
+        let (mean, paper) = (cell(mean), cell(paper));
+        let line = format!(
+            "{item},{dataset},{scenario},\"{variant}\",{x},{y},{method},{metric},{mean},{sd},{low},\
+             {high},{paper},prediction,1,25,1000,0.1.0,\"pipesd simulate, once\"\n"
+        );
+        self.0.push_str(&line);
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        parse(&self.0, Path::new("rows.csv")).expect("a result file")
+    }
+}
+
+const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
+const REFERENCES: [&str; 4] = ["bound", "cloud_only", "edge_only", "serial"];
+const DATASETS: [&str; 2] = ["humaneval", "gsm8k"];
+
+/// A value for the `index`-th row: all differ.
+fn value(index: usize) -> f64 {
+    140. + 7. * ((index * 5) % 23) as f64 + index as f64 / 16.
+}
+
+fn table(item: &str) -> File {
+    let mut file = File::new();
+    let mut index = 0;
+    let mut add = |names: Names<'_>, paper: bool| {
+        index += 1;
+        let value = value(index);
+        file.row(item, names, [None; 2], [Some(value), paper.then_some(value * 1.1)]);
+    };
+    match item {
+        "table1" => {
+            for dataset in DATASETS {
+                for scenario in ["s1-laptop", "s2-phone", "s3-iot", "s4-dynamic"] {
+                    let names = |method| [dataset, scenario, "", method, "tpt_ms"];
+                    METHODS.iter().for_each(|method| add(names(method), true));
+                    REFERENCES.iter().for_each(|method| add(names(method), false));
+                }
+            }
+        }
+        "table2" => {
+            let metric = "energy_j_per_100_tokens_cloud_active";
+            for dataset in DATASETS {
+                for variant in ["fitted on rounds", "fitted on Table 2"] {
+                    let names = |method| [dataset, "s1-laptop", variant, method, metric];
+                    METHODS.iter().for_each(|method| add(names(method), true));
+                }
+            }
+        }
+        "table3" => {
+            for dataset in DATASETS {
+                for method in ["paper", "bayes", "grid", "random"] {
+                    add([dataset, "s1-laptop", "", method, "tpt_ms"], method != "paper");
+                }
+            }
+        }
+        "table6" => {
+            for method in ["vanilla", "pipesd_no_pipeline", "pipesd_token_threshold", "pipesd"] {
+                add(["humaneval", "s1-laptop", "", method, "tpt_ms"], true);
+            }
+        }
+        _ => {
+            for metric in ["nav_frequency", "draft_length_mean", "acceptance_rate", "tpt_ms"] {
+                let names = |method| ["humaneval", "s1-laptop", "", method, metric];
+                METHODS.iter().for_each(|method| add(names(method), true));
+            }
+        }
+    }
+    file
+}
+
+fn sweep(item: &str) -> File {
+    let mut file = File::new();
+    let mut index = 0;
+    let mut add =
+        |variant: &str, method: &str, metric: &str, x: f64, y: Option<f64>, paper: bool| {
+            index += 1;
+            let (at, value) = ([Some(x), y], value(index));
+            let names = ["humaneval", "s1-laptop", variant, method, metric];
+            file.row(item, names, at, [Some(value), paper.then_some(value * 1.1)]);
+        };
+    match item {
+        "fig5" => {
+            for x in [10., 20., 40., 80.] {
+                for method in METHODS {
+                    add("", method, "tpt_ms", x, None, true);
+                    add("", method, "energy_j_per_100_tokens_cloud_active", x, None, true);
+                }
+                REFERENCES.iter().for_each(|method| add("", method, "tpt_ms", x, None, false));
+            }
+        }
+        "fig6" => {
+            for x in [1., 2., 4., 8.] {
+                add("", "measured", "upload_ms", x, None, false);
+                add("", "fitted", "upload_ms", x, None, false);
+                add("", "measured", "draft_ms", 25. * x, None, false);
+                add("", "fitted", "draft_ms", 25. * x, None, true);
+            }
+        }
+        "appendix-f" => {
+            for startup in [5., 25., 100.] {
+                for x in [5., 10., 20., 40., 80., 200.] {
+                    for method in
+                        ["pipesd", "pipesd_greedy", "pipesd_immediate", "pipesd_no_early_upload"]
+                    {
+                        add("", method, "tpt_ms", x, Some(startup), false);
+                    }
+                }
+            }
+        }
+        "appendix-i" => {
+            for x in 1..=8 {
+                for service in ["one by one", "batched"] {
+                    let edges = if x == 1 { "edge" } else { "edges" };
+                    let variant = format!("{x} {edges}, {service}");
+                    for method in METHODS {
+                        for metric in ["tpt_ms", "ttft_ms", "fairness_jain"] {
+                            add(&variant, method, metric, f64::from(x), None, false);
+                        }
+                    }
+                }
+            }
+        }
+        "s4" => {
+            for step in 0..40 {
+                let x = f64::from(step) * 5.;
+                add("", "", "uplink_mbps", x, None, false);
+                for method in ["vanilla", "pipesd", "pipesd_online"] {
+                    add("", method, "tpt_ms", x, None, false);
+                }
+                for metric in ["sequence_threshold", "token_threshold", "window_tokens"] {
+                    add("", "pipesd_online", metric, x, None, false);
+                }
+            }
+        }
+        _ => {}
+    }
+    file
+}
+
+fn map(item: &str) -> File {
+    let mut file = File::new();
+    let mut index = 0;
+    let (xs, ys) = ([0.5, 0.7, 0.9, 0.95, 0.99], [0.5, 0.8, 0.9]);
+    let mut add = |variant: &str, method: &str, x: f64, y: f64| {
+        index += 1;
+        let names = ["humaneval", "s1-laptop", variant, method, "tpt_ms"];
+        file.row(item, names, [Some(x), Some(y)], [Some(value(index)), None]);
+    };
+    for (x, y) in xs.into_iter().flat_map(|x| ys.map(|y| (x, y))) {
+        if item == "table4" {
+            add("", "pipesd", x, y);
+            continue;
+        }
+        for variant in ["full", "lazy", "ids"] {
+            for method in ["cloud_only", "edge_only", "serial", "pipesd"] {
+                add(variant, method, 1000. * x, 100. * y);
+            }
+        }
+    }
+    file
+}
+
+fn file(item: &str) -> File {
+    match item {
+        "table4" | "break-even" => map(item),
+        _ if item.starts_with("table") => table(item),
+        _ => sweep(item),
+    }
+}
+
+/// What a chart plots, or rows say: method, kind, place along a numeric axis, value, interval. In order.
+type Told = Vec<(String, bool, String)>;
+
+fn told_by(chart: &Chart, place: bool) -> Told {
+    let mut told = Told::new();
+    for panel in &chart.panels {
+        for series in &panel.series {
+            for point in &series.points {
+                let (x, value) = if panel.lies() { (point.y, point.x) } else { (point.x, point.y) };
+                let x = if place { format!("at {x} ") } else { String::new() };
+                let reference = matches!(series.form, Form::Level(_));
+                let paper = series.form == Form::Paper;
+                let interval = if reference || paper { None } else { point.interval };
+                told.push((series.method.clone(), paper, format!("{x}{value} {interval:?}")));
+            }
+        }
+    }
+    told.sort();
+    told
+}
+
+fn told_of(rows: &[Row], place: bool) -> Told {
+    let mut told = Told::new();
+    for row in rows {
+        let x = row.x.filter(|_| place).map_or_else(String::new, |x| format!("at {x} "));
+        let level = !place && rows::is_reference(row);
+        let interval = if level { None } else { row.interval() };
+        let method = || row.method.clone();
+        told.extend(row.mean.map(|mean| (method(), false, format!("{x}{mean} {interval:?}"))));
+        told.extend(row.paper.map(|paper| (method(), true, format!("{x}{paper} None"))));
+    }
+    told.sort();
+    told
+}
+
+#[test]
+fn every_item_s_figure_draws_and_its_page_holds() {
+    for figure in FIGURES {
+        let rows = file(figure.item).rows();
+        let chart = (figure.draw)(&rows).unwrap_or_else(|error| panic!("{}: {error}", figure.item));
+        checks::check(&chart).unwrap_or_else(|problem| panic!("{}: {problem}", figure.item));
+        let svg = chart.to_svg().expect("it draws");
+        let width = chart.width.units() / 10;
+        assert!(svg.starts_with(&format!("<svg width=\"{width}mm\"")), "{}", figure.item);
+        assert!(figure.file.ends_with(".svg") && figures_of(figure.item).count() == 1);
+    }
+    assert_eq!(figures_of("table5").count(), 0);
+}
+
+#[test]
+fn what_is_plotted_is_what_the_rows_say() {
+    for (item, place) in [
+        ("table1", false),
+        ("table2", false),
+        ("table3", false),
+        ("table6", false),
+        ("table7", false),
+        ("fig5", true),
+        ("appendix-f", true),
+        ("appendix-i", true),
+        ("s4", true),
+    ] {
+        let rows = file(item).rows();
+        let figure = figures_of(item).next().expect("it has a figure");
+        let chart = (figure.draw)(&rows).expect("it draws");
+        assert_eq!(told_by(&chart, place), told_of(&rows, place), "{item}");
+    }
+}
+
+/// A bar stands in its scenario's group, methods in one order, its mark at the same place.
+#[test]
+fn bars_stand_in_their_groups() {
+    let rows = file("table1").rows();
+    let chart = (super::table1::FIGURE.draw)(&rows).expect("it draws");
+    for (panel, dataset) in chart.panels.iter().zip(DATASETS) {
+        for series in &panel.series {
+            assert_eq!(series.points.len(), 4, "{}", series.method);
+            for (group, point) in series.points.iter().enumerate() {
+                assert_eq!(point.x.round() as usize, group);
+                let scenario = ["s1-laptop", "s2-phone", "s3-iot", "s4-dynamic"][group];
+                let row = rows.iter().find(|row| {
+                    (row.dataset.as_str(), row.scenario.as_str()) == (dataset, scenario)
+                        && row.method == series.method
+                });
+                let row = row.expect("the row");
+                let value = if series.form == Form::Paper { row.paper } else { row.mean };
+                assert_eq!(Some(point.y), value);
+            }
+        }
+        let bars = panel.series.iter().filter(|series| matches!(series.form, Form::Bars(_)));
+        let first: Vec<f64> = bars.map(|series| series.points[0].x).collect();
+        assert!(first.windows(2).all(|pair| pair[0] < pair[1]), "{first:?}");
+    }
+}
+
+/// Both panels of Fig. 6 show deviations; a published value that does not change is one line.
+#[test]
+fn fig6_shows_deviations_and_one_published_line() {
+    let mut file = file("fig6");
+    let at = [Some(300.), None];
+    let names = ["humaneval", "s1-laptop", "", "measured", "draft_ms"];
+    file.row("fig6", names, at, [Some(44.), None]);
+    // One published value in all rows, as for the paper's mean draft time.
+    let mut rows = file.rows();
+    rows.iter_mut().for_each(|row| row.paper = row.paper.map(|_| 25.3));
+    let chart = (super::fig6::FIGURE.draw)(&rows).expect("it draws");
+    checks::check(&chart).expect("its page holds");
+    let measured = chart.panels[1].series.iter().find(|series| series.form == Form::Points);
+    let point = measured.and_then(|series| series.points.last()).expect("points");
+    assert_eq!(point.interval, Some((44. - 4.4, 44. + 4.4)));
+    let level = chart.panels[1].series.iter().find(|series| matches!(series.form, Form::Level(_)));
+    assert_eq!(level.expect("one line").points[0].y, 25.3);
+}
+
+/// The map names the fastest, and how many times faster it is than the next.
+#[test]
+fn the_break_even_map_names_the_fastest() {
+    let rows = file("break-even").rows();
+    let chart = (super::break_even::FIGURE.draw)(&rows).expect("it draws");
+    assert_eq!(chart.panels.len(), 3);
+    for panel in &chart.panels {
+        assert_eq!(panel.cells.len(), 15);
+        for cell in &panel.cells {
+            let here = rows.iter().filter(|row| {
+                row.variant == panel.title && (row.x, row.y) == (Some(cell.x), Some(cell.y))
+            });
+            let mut times: Vec<(f64, &str)> =
+                here.filter_map(|row| Some((row.mean?, row.method.as_str()))).collect();
+            times.sort_by(|one, other| one.0.total_cmp(&other.0));
+            assert_eq!((times.len(), times[0].1), (4, cell.winner.as_str()));
+            assert_eq!(cell.value, times[1].0 / times[0].0);
+        }
+    }
+}
+
+#[test]
+fn table_4_marks_the_least_and_puts_each_value_in_its_cell() {
+    let rows = file("table4").rows();
+    let chart = (super::table4::FIGURE.draw)(&rows).expect("it draws");
+    let panel = &chart.panels[0];
+    let least = rows.iter().filter_map(|row| row.mean).fold(f64::INFINITY, f64::min);
+    for row in &rows {
+        let label = |axis: &Axis, at: f64| axis.ticks[at as usize].label.clone();
+        let cell = panel.cells.iter().find(|cell| {
+            let place = (label(&panel.x, cell.x), label(&panel.y, cell.y));
+            place == (row.x.expect("R1").to_string(), row.y.expect("R2").to_string())
+        });
+        let cell = cell.expect("a cell for each row");
+        assert_eq!(Some(cell.value), row.mean);
+        assert_eq!(cell.marked, cell.value == least);
+    }
+}
+
+#[test]
+fn rows_that_cannot_be_drawn_are_errors() {
+    for figure in FIGURES {
+        let error = (figure.draw)(&[]).expect_err(figure.item).to_string();
+        assert!(error.starts_with("there are no rows of the metric `"), "{error}");
+    }
+    let mut rows = file("fig5").rows();
+    rows.extend_from_within(..1);
+    let error = (super::fig5::FIGURE.draw)(&rows).expect_err("a row twice").to_string();
+    assert_eq!(error, "two rows of `tpt_ms` for `vanilla` have the same x = 10");
+    rows[0].x = None;
+    let error = (super::fig5::FIGURE.draw)(&rows).expect_err("no x").to_string();
+    assert!(error.contains("lacks what the figure is drawn over"), "{error}");
+}
+
+/// Single seeds have no intervals, unknown methods no look of their own: both are drawn.
+#[test]
+fn single_seeds_and_unknown_methods_are_drawn() {
+    for figure in FIGURES {
+        let mut rows = file(figure.item).rows();
+        for row in &mut rows {
+            (row.sd, row.ci95_low, row.ci95_high) = (None, None, None);
+            row.method = match row.method.as_str() {
+                "hsl" | "pipesd_greedy" => "a_new_method".to_owned(),
+                "edgellm" | "grid" => "another <&> one".to_owned(),
+                other => other.to_owned(),
+            };
+        }
+        let chart = (figure.draw)(&rows).unwrap_or_else(|error| panic!("{}: {error}", figure.item));
+        checks::check(&chart).unwrap_or_else(|problem| panic!("{}: {problem}", figure.item));
+    }
+}
+
+fn lines_chart(values: &[Vec<(f64, f64)>], methods: &[String]) -> Chart {
+    let series: Vec<Series> = values
+        .iter()
+        .zip(methods)
+        .map(|(values, method)| {
+            let points = values.iter().enumerate().map(|(index, &(y, half))| {
+                let interval = Some((y - half, y + half));
+                Point { x: 5. * f64::from(1 << index), y, interval }
+            });
+            Series::new(method, method, Form::Line, points.collect())
+        })
+        .collect();
+    let panel = rows::swept_panel("part".to_owned(), ("across", "upright (ms)"), series);
+    let panels = vec![panel.clone(), Panel { title: String::new(), ..panel }];
+    Chart { width: Width::Column, columns: 2, plot_height: 300, panels, notes: vec![] }
+}
+
+proptest! {
+    /// Whatever the values: nothing leaves the page, no texts overlap, no two methods look alike.
+    #[test]
+    fn any_values_fit_the_page(
+        exponent in -3_i32..5,
+        values in proptest::collection::vec(
+            proptest::collection::vec((0.1_f64..10., 0_f64..0.1), 6),
+            1..6,
+        ),
+    ) {
+        let scale = libm::exp10(f64::from(exponent));
+        let scaled: Vec<Vec<(f64, f64)>> = values
+            .iter()
+            .map(|list| list.iter().map(|&(y, half)| (y * scale, half * scale)).collect())
+            .collect();
+        let methods: Vec<String> = (0..scaled.len()).map(|index| format!("method {index}")).collect();
+        let chart = lines_chart(&scaled, &methods);
+        let checked = checks::check(&chart);
+        prop_assert!(checked.is_ok(), "{checked:?}");
+    }
+
+    /// Likewise for bars of any height in any number of groups.
+    #[test]
+    fn any_bars_fit_the_page(
+        exponent in -3_i32..5,
+        heights in proptest::collection::vec(proptest::collection::vec(0.01_f64..10., 4), 1..5),
+    ) {
+        let scale = libm::exp10(f64::from(exponent));
+        let mut file = File::new();
+        let groups: Vec<String> = (0..heights.len()).map(|index| format!("s{index}-place")).collect();
+        for (scenario, heights) in groups.iter().zip(&heights) {
+            for (method, height) in METHODS.iter().zip(heights) {
+                let names = ["humaneval", scenario, "", method, "tpt_ms"];
+                let values = [Some(height * scale), Some(1.3 * height * scale)];
+                file.row("table1", names, [None; 2], values);
+            }
+        }
+        let rows = file.rows();
+        let chart = (super::table1::FIGURE.draw)(&rows).expect("it draws");
+        let checked = checks::check(&chart);
+        prop_assert!(checked.is_ok(), "{checked:?}");
+        prop_assert_eq!(told_by(&chart, false), told_of(&rows, false));
+    }
+}

@@ -1,0 +1,49 @@
+//! One request with everything that is fixed about it, in whole nanoseconds.
+
+use pipesd_core::time::nanos;
+
+use super::wire::Wire;
+use crate::profile::VerificationLatency;
+use crate::world::Truth;
+
+/// What all requests of a run share.
+#[derive(Clone, Debug)]
+pub(super) struct Testbed {
+    pub(super) uplink: Wire,
+    pub(super) downlink: Wire,
+    pub(super) verification: VerificationLatency,
+    /// Bytes of the distribution that a rejection fetches over the uplink (lazy payload).
+    pub(super) fetch: Option<u64>,
+}
+
+/// A request's text and latencies, by position; as many as the text has tokens.
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    /// Whether the draft is right.
+    pub(super) matches: Vec<bool>,
+    /// Draft step \[ns\].
+    pub(super) steps: Vec<u64>,
+    /// Of a NAV whose round begins here: the server's overhead \[ns\] and the GPU's base \[ms\].
+    pub(super) passes: Vec<(u64, f64)>,
+}
+
+impl Instance {
+    pub(super) fn new(truth: &Truth) -> Self {
+        Self {
+            matches: truth.matches.clone(),
+            steps: truth.steps.iter().map(|&step| nanos(step)).collect(),
+            passes: truth.passes.iter().map(|&(overhead, base)| (nanos(overhead), base)).collect(),
+        }
+    }
+
+    /// Output tokens.
+    pub(super) fn len(&self) -> usize {
+        self.matches.len()
+    }
+
+    /// How long a NAV over `tokens` drafts from `start` takes at the cloud \[ns\].
+    pub(super) fn verify(&self, testbed: &Testbed, start: usize, tokens: usize) -> u64 {
+        let (overhead, base) = self.passes[start];
+        nanos(testbed.verification.pass(base, tokens as u64)) + overhead
+    }
+}
