@@ -42,11 +42,7 @@ pub struct Script {
 
 impl Script {
     /// Sets the rounds of a session, in any order; of two with the same start the later one holds.
-    pub fn insert(
-        &mut self,
-        session: SessionId,
-        rounds: impl IntoIterator<Item = ScriptedRound>,
-    ) {
+    pub fn insert(&mut self, session: SessionId, rounds: impl IntoIterator<Item = ScriptedRound>) {
         let by_start = rounds.into_iter().map(|round| (round.start, round)).collect();
         self.sessions.insert(session, by_start);
     }

@@ -71,10 +71,8 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 /// The bound's mean over the seeds, and by how much its schedule misses it at most \[%\].
 fn bound(setup: &Setup, seeds: &[Seed], navs: EmptyNavs) -> (f64, f64) {
-    let bounds: Vec<Bound> = seeds
-        .iter()
-        .map(|&seed| clairvoyant(setup, seed, navs).expect("an affine link"))
-        .collect();
+    let bounds: Vec<Bound> =
+        seeds.iter().map(|&seed| clairvoyant(setup, seed, navs).expect("an affine link")).collect();
     let gaps = seeds.iter().zip(&bounds).map(|(&seed, bound)| {
         let achieved = achieve(setup, seed, bound).expect("a sound run").summary.tpt_ms;
         100.0 * (achieved / bound.tpt_ms - 1.0)

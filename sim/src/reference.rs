@@ -154,8 +154,7 @@ pub fn serial(setup: &Setup, seeds: &[Seed]) -> Result<Serial, RunError> {
     let mut best: Option<Serial> = None;
     let mut tpt_ms_by_length = Vec::new();
     for draft_length in SERIAL_LENGTHS {
-        let setup =
-            Setup { edge: setup.edge.serial(draft_length), record: false, ..setup.clone() };
+        let setup = Setup { edge: setup.edge.serial(draft_length), record: false, ..setup.clone() };
         let summaries = seeds.iter().map(|&seed| Ok(run(&setup, seed)?.summary));
         let runs = summaries.collect::<Result<Vec<Summary>, RunError>>()?;
         let tpt_ms = mean(&runs, |summary| summary.tpt_ms);

@@ -51,7 +51,7 @@ pub(super) fn figure_markup(figure: &Figure, prefix: &str) -> Result<Markup> {
     let drawing = svg::inline(figure, prefix)?;
     Ok(html! {
         figure {
-            div.scroll.canvas role="region" aria-label={ "Figure: " (figure.caption) } tabindex="0" {
+            div.scroll.canvas style=[svg::natural_width(figure)] role="region" aria-label={ "Figure: " (figure.caption) } tabindex="0" {
                 (drawing)
             }
             figcaption { (prose(&figure.caption)) }

@@ -16,17 +16,20 @@ pub(super) fn inline(figure: &Figure, prefix: &str) -> Result<Markup> {
     let parts = split(svg).with_context(|| format!("{file}: not an SVG"))?;
     let view_box =
         attribute(parts.opening, "viewBox").with_context(|| format!("{file}: no viewBox"))?;
-    // Below this width its smallest type could not be read: it scrolls instead.
-    let width = attribute(parts.opening, "width").filter(|width| width.ends_with("mm"));
-    let size = width.map(|width| format!("--natural:{width}"));
     let title = format!("{prefix}-title");
     Ok(html! {
-        svg.drawing viewBox=(view_box) style=[size] role="img" aria-labelledby=(title)
+        svg.drawing viewBox=(view_box) role="img" aria-labelledby=(title)
             xmlns="http://www.w3.org/2000/svg" {
             title id=(title) { (caption) }
             (PreEscaped(own_ids(parts.inner, prefix)))
         }
     })
+}
+
+/// The drawing's width on paper, as a style for what holds it: below it the type could not be read.
+pub(super) fn natural_width(figure: &Figure) -> Option<String> {
+    let width = attribute(split(&figure.svg)?.opening, "width")?;
+    width.ends_with("mm").then(|| format!("--natural:{width}"))
 }
 
 struct Parts<'a> {
@@ -70,7 +73,6 @@ mod tests {
         let text = inline(&figure(svg), "fig5-1").expect("an SVG").into_string();
         for part in [
             "viewBox=\"0 0 840 400\"",
-            "--natural:84mm",
             "id=\"fig5-1-c\"",
             "url(#fig5-1-c)",
             "href=\"#fig5-1-c\"",
@@ -79,6 +81,7 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("<?xml"), "{text}");
+        assert_eq!(natural_width(&figure(svg)).as_deref(), Some("--natural:84mm"));
     }
 
     #[test]

@@ -55,10 +55,10 @@ pub(super) fn sizes(wire: &Wire, free: u64, ready: &[u64], early: bool) -> Vec<u
     let mut j = ready.len();
     while j > 0 {
         let drafted = ready[j - 1];
-        let attains = |&i: &usize| {
-            wire.end(earliest[i].max(drafted), (j - i) as u32) == earliest[j]
-        };
-        let i = if early { (0..j).find(attains).expect("some batch attains the minimum") } else { 0 };
+        let attains =
+            |&i: &usize| wire.end(earliest[i].max(drafted), (j - i) as u32) == earliest[j];
+        let i =
+            if early { (0..j).find(attains).expect("some batch attains the minimum") } else { 0 };
         batches.push((j - i) as u32);
         j = i;
     }

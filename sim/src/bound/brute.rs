@@ -275,9 +275,11 @@ impl<'a> Brute<'a> {
             let rounds = state.rounds.iter().enumerate().filter(open);
             for (place, round) in rounds.take(if in_order { 1 } else { usize::MAX }) {
                 let unsent = round.drafted - round.sent;
-                actions.extend(
-                    (1..=unsent).map(|tokens| Action::Send { round: place, tokens, nav: false }),
-                );
+                actions.extend((1..=unsent).map(|tokens| Action::Send {
+                    round: place,
+                    tokens,
+                    nav: false,
+                }));
                 let drafting = matches!(state.model, Some((_, Task::Draft)));
                 let last = place + 1 == state.rounds.len();
                 let alone = self.frugal && round.drafted > 0 && unsent == 0;

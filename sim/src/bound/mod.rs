@@ -66,7 +66,9 @@ use self::instance::{Instance, Testbed};
 use self::search::Search;
 use self::wire::Wire;
 use crate::link::{AffineConfig, LinkConfig};
-use crate::world::{RunError, RunResult, Setup, Truth, in_run, requests as requests_of, run_scripted, truths};
+use crate::world::{
+    RunError, RunResult, Setup, Truth, in_run, requests as requests_of, run_scripted, truths,
+};
 
 /// Whether a NAV may carry no draft token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

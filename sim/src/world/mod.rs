@@ -22,8 +22,8 @@ use pipesd_core::summary::Summary;
 use pipesd_core::time::Instant;
 
 pub use self::canary::Canary;
-pub(crate) use self::models::Truth;
 use self::models::Texts;
+pub(crate) use self::models::Truth;
 use self::stage::{At, Direction, Occurrence, Stage};
 use crate::energy::{self, Usage};
 use crate::link::{LinkAccount, LinkConfig};
