@@ -105,6 +105,9 @@ pub(crate) struct Simulate {
     /// How many seconds the timeline shows.
     #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "timeline")]
     pub(crate) timeline_length: f64,
+    /// Write the first seed's run as a trace that ui.perfetto.dev opens.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) perfetto: Option<PathBuf>,
     /// Write every event of the first seed's run, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,

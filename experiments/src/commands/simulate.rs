@@ -5,6 +5,7 @@ use pipesd_core::event::Stamped;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::from_millis;
+use pipesd_plots::perfetto::trace_json;
 use pipesd_plots::timeline::{NothingToShow, Timeline, Window};
 use pipesd_sim::world::{RunResult, Setup};
 use serde_json::{Map, Value, json};
@@ -32,7 +33,8 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
         .collect();
     let results = run_all(&tasks, "simulate", options.jobs)?;
     let summaries: Vec<Summary> = results.iter().map(|result| result.summary).collect();
-    if options.timeline.is_some() || options.events.is_some() {
+    let outputs = [&options.timeline, &options.perfetto, &options.events];
+    if outputs.into_iter().any(Option::is_some) {
         let recorded = Setup { record: true, ..setup.clone() };
         let task = Task { setup: &recorded, ..tasks[0].clone() };
         write_recording(options, &run_all(&[task], "recording", Some(1))?[0])?;
@@ -139,6 +141,10 @@ fn write_recording(options: &Simulate, result: &RunResult) -> Result<()> {
             .collect();
         output::write_file(path, &(lines.join("\n") + "\n"))?;
         eprintln!("wrote {} events to {}", lines.len(), path.display());
+    }
+    if let Some(path) = &options.perfetto {
+        output::write_file(path, &trace_json(&recording.events))?;
+        eprintln!("wrote {}", path.display());
     }
     if let Some(path) = &options.timeline {
         let svg = timeline(options, &recording.events)?;

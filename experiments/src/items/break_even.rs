@@ -32,7 +32,23 @@ pub(crate) struct Plan {
 struct Variant {
     name: String,
     payload: String,
+    /// Edges that share the target's GPU.
+    #[serde(default = "one")]
     users: u32,
+    /// Whether it serves them in one pass instead of one by one.
+    #[serde(default)]
+    batched: bool,
+    /// Whether decoding in the cloud alone may be chosen.
+    #[serde(default = "yes")]
+    cloud_only: bool,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A point of the map.
@@ -95,17 +111,15 @@ impl<'a> Rivals<'a> {
             format!("payload={}", point.variant.payload),
         ];
         let plain = self.serial.with(&environment)?.setup(self.context.size.tokens, false)?;
-        let seeds = || seed_range(self.context.seed, self.context.size.seeds);
-        let users = f64::from(point.variant.users);
         let mut rows = Vec::new();
-        // Served one by one, each of the GPU's users gets its share of the steps.
-        let cloud: Vec<f64> =
-            seeds()?.map(|seed| users * reference::cloud_only(&plain, Seed(seed)).tpt_ms).collect();
-        rows.push(self.row(point, "cloud_only", &cloud, String::new()));
-        let edge: Option<Vec<f64>> =
-            seeds()?.map(|seed| Some(reference::edge_only(&plain, Seed(seed))?.tpt_ms)).collect();
-        if let Some(edge) = edge {
-            rows.push(self.row(point, "edge_only", &edge, String::new()));
+        if point.variant.cloud_only {
+            let cloud: Vec<f64> = seed_range(self.context.seed, self.context.size.seeds)?
+                .map(|seed| cloud_only(&plain, seed, point.variant))
+                .collect();
+            rows.push(self.row(point, "cloud_only", &cloud, String::new()));
+        }
+        if let Some(edge) = reference::edge_only(&plain) {
+            rows.push(self.row(point, "edge_only", &[edge.tpt_ms], String::new()));
         }
         let lengths = self.plan.draft_lengths.iter().map(|n| format!("draft_length={n}"));
         let thresholds =
@@ -139,6 +153,9 @@ impl<'a> Rivals<'a> {
         if point.variant.users > 1 {
             sets.push(format!("edges={}", point.variant.users));
         }
+        if point.variant.batched {
+            sets.push(format!("verify_batch={}", point.variant.users));
+        }
         let setup = base.with(&sets)?.setup(tokens, false)?;
         let (seed, seeds) = (self.context.seed, self.context.size.seeds);
         let times: Result<Vec<f64>> =
@@ -169,6 +186,18 @@ impl<'a> Rivals<'a> {
     }
 }
 
+/// Time per token of decoding in the cloud alone \[ms\]. One by one, a user waits for all others' steps;
+/// in a batch each step is a pass over all users' tokens.
+fn cloud_only(setup: &Setup, seed: u64, variant: &Variant) -> f64 {
+    let alone = reference::cloud_only(setup, Seed(seed)).tpt_ms;
+    let users = f64::from(variant.users);
+    if variant.batched {
+        alone + (users - 1.0) * setup.profile.verification.per_token_ms
+    } else {
+        alone * users
+    }
+}
+
 fn tpt(setup: &Setup, seed: u64) -> Result<f64> {
     Ok(simulate(setup, Seed(seed))?.summary.tpt_ms)
 }
@@ -182,7 +211,7 @@ fn mean_tpt(setup: &Setup, seeds: std::ops::Range<u64>) -> Result<f64> {
 /// Who wins at each point, and how many times as fast as the next one.
 fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], rows: &[Vec<Row>]) -> Table {
     let caption = format!(
-        "Payload {}: the fastest deployment, and how many times as fast as the next one",
+        "{}: the fastest deployment by round-trip time, and how many times as fast as the next one",
         variant.name
     );
     let titles: Vec<String> =

@@ -1,6 +1,7 @@
 //! The tables and figures of the paper, and what goes past it. Each item is one plan (a TOML file of
 //! `experiments/plans/`) of one kind, and gives a [`Report`].
 
+mod break_even;
 mod comparison;
 mod energy;
 mod monitor;
@@ -29,6 +30,7 @@ const PLANS: &[&str] = &[
     include_str!("../../plans/appendix-f.toml"),
     include_str!("../../plans/appendix-i.toml"),
     include_str!("../../plans/s4.toml"),
+    include_str!("../../plans/break-even.toml"),
 ];
 
 /// How much is run.
@@ -70,6 +72,7 @@ enum KindName {
     Tuners,
     Monitor,
     OverTime,
+    BreakEven,
 }
 
 /// What is done, by kind.
@@ -80,6 +83,7 @@ enum Kind {
     Tuners(tuners::Plan),
     Monitor(monitor::Plan),
     OverTime(over_time::Plan),
+    BreakEven(break_even::Plan),
 }
 
 /// An item: a plan as its file says it.
@@ -124,6 +128,7 @@ impl Item {
             KindName::Tuners => Kind::Tuners(body.try_into()?),
             KindName::Monitor => Kind::Monitor(body.try_into()?),
             KindName::OverTime => Kind::OverTime(body.try_into()?),
+            KindName::BreakEven => Kind::BreakEven(body.try_into()?),
         };
         Ok(Self { head, kind })
     }
@@ -136,6 +141,7 @@ impl Item {
             Kind::Tuners(plan) => tuners::run(plan, context),
             Kind::Monitor(plan) => monitor::run(plan, context),
             Kind::OverTime(plan) => over_time::run(plan, context),
+            Kind::BreakEven(plan) => break_even::run(plan, context),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Items that compare methods: each method at each place, our figures beside the paper's.
 
 mod plan;
+mod references;
 mod tables;
 
 use anyhow::{Context as _, Result};
@@ -92,11 +93,13 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
             }
         }
     }
-    report.tables.push(tables::comparison(plan, &report.rows));
-    report.tables.extend(tables::relative(plan, &report.rows));
-    report.tables.extend(tables::errors(plan, &report.rows));
-    report.figures = tables::figures(plan, &report.rows);
-    let disorder = tables::disorder(plan, &report.rows);
+    let of_methods = report.rows.clone();
+    report.tables.push(tables::comparison(plan, &of_methods));
+    report.tables.extend(tables::relative(plan, &of_methods));
+    report.tables.extend(tables::errors(plan, &of_methods));
+    report.figures = tables::figures(plan, &of_methods);
+    references::add(plan, context, compared, &mut report)?;
+    let disorder = tables::disorder(plan, &of_methods);
     report.notes.extend(disorder.iter().map(tables::disorder_note));
     Ok(report)
 }

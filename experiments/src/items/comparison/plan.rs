@@ -32,12 +32,19 @@ pub(crate) struct Plan {
     /// What the paper says.
     #[serde(default)]
     published: Vec<Published>,
+    /// Seeds that reference lines are computed on, at most: the first ones.
+    #[serde(default = "eight")]
+    pub(crate) reference_seeds: u32,
     /// The method that the others are measured against in a table of their own.
     #[serde(default)]
     pub(crate) relative_to: Option<String>,
     /// Whether the methods stand in the paper's order, slowest first, so that ours is checked.
     #[serde(default)]
     pub(crate) ordered: bool,
+}
+
+const fn eight() -> u32 {
+    8
 }
 
 /// A scenario with something changed.
@@ -161,6 +168,14 @@ impl Place {
 
     pub(crate) fn y(&self) -> Option<f64> {
         self.axes.get(1).copied()
+    }
+
+    /// In the columns of [`Plan::place_titles`].
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = vec![self.profile.clone(), self.scenario.clone()];
+        words.extend(self.variant.clone());
+        words.extend(self.axes.iter().map(ToString::to_string));
+        words
     }
 }
 

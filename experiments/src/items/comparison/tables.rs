@@ -5,19 +5,26 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Metric, Plan};
+use super::{Metric, Place, Plan};
 use crate::items::{Role, Row, Table};
 
 /// Rows of one place and metric: one for each method.
-fn groups<'a>(plan: &Plan, rows: &'a [Row]) -> Vec<(Metric, Vec<&'a Row>)> {
-    let of_place = plan.methods.len() * plan.metrics.len();
-    rows.chunks(of_place)
-        .flat_map(|place| {
-            plan.metrics.iter().enumerate().map(move |(index, &metric)| {
-                (metric, place.iter().skip(index).step_by(plan.metrics.len()).collect())
-            })
-        })
-        .collect()
+struct Group<'a> {
+    place: Place,
+    metric: Metric,
+    rows: Vec<&'a Row>,
+}
+
+fn groups<'a>(plan: &Plan, rows: &'a [Row]) -> Vec<Group<'a>> {
+    let metrics = plan.metrics.len();
+    let mut groups = Vec::new();
+    for (place, rows) in plan.places().iter().zip(rows.chunks(plan.methods.len() * metrics)) {
+        for (index, &metric) in plan.metrics.iter().enumerate() {
+            let rows = rows.iter().skip(index).step_by(metrics).collect();
+            groups.push(Group { place: place.clone(), metric, rows });
+        }
+    }
+    groups
 }
 
 /// The comparison itself.
@@ -30,23 +37,15 @@ pub(super) fn comparison(plan: &Plan, rows: &[Row]) -> Table {
     let words = header.len();
     header.extend(plan.methods.iter().map(String::as_str));
     let mut table = Table::new("Means over runs", &header, words);
-    for (metric, group) in groups(plan, rows) {
-        let mut line = place_words(group[0]);
+    for Group { place, metric, rows } in groups(plan, rows) {
+        let mut line = place.words();
         if several {
             line.push(metric.0.title.to_owned());
         }
-        line.extend(group.iter().map(|row| cell_text(row, metric)));
+        line.extend(rows.iter().map(|row| cell_text(row, metric)));
         table.rows.push(line);
     }
     table
-}
-
-/// Where a row stands, in the columns of [`Plan::place_titles`].
-pub(crate) fn place_words(row: &Row) -> Vec<String> {
-    let mut words = vec![row.dataset.clone(), row.scenario.clone()];
-    words.extend(row.variant.clone());
-    words.extend([row.x, row.y].into_iter().flatten().map(|value| value.to_string()));
-    words
 }
 
 /// `134 (129) +3.9 %` with the mark of its role.
@@ -80,10 +79,10 @@ pub(super) fn relative(plan: &Plan, rows: &[Row]) -> Option<Table> {
     let caption = format!("The {} against that of {base}", metric.0.title);
     let mut table = Table::new(caption, &header, words);
     let mut changes: Vec<Vec<f64>> = vec![Vec::new(); plan.methods.len()];
-    for (_, group) in groups(plan, rows).iter().filter(|(m, _)| *m == metric) {
-        let mut line = place_words(group[0]);
+    for group in groups(plan, rows).iter().filter(|group| group.metric == metric) {
+        let mut line = group.place.words();
         for (index, _) in others() {
-            let change = 100.0 * (group[index].ours.mean / group[at].ours.mean - 1.0);
+            let change = 100.0 * (group.rows[index].ours.mean / group.rows[at].ours.mean - 1.0);
             changes[index].push(change);
             line.push(format!("{change:+.1} %"));
         }
@@ -163,8 +162,8 @@ pub(super) fn disorder(plan: &Plan, rows: &[Row]) -> Vec<[String; 4]> {
     if !plan.ordered {
         return wrong;
     }
-    for (_, group) in groups(plan, rows) {
-        for pair in group.windows(2) {
+    for group in groups(plan, rows) {
+        for pair in group.rows.windows(2) {
             let (slower, faster) = (pair[0], pair[1]);
             let (Some(first), Some(second)) = (slower.paper, faster.paper) else { continue };
             let told_apart = first - second > ORDER_GAP * second;
