@@ -17,8 +17,8 @@ pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
             h2 #appendix-heading { "Appendix: where the numbers come from" }
             h3 { "What was calibrated, what was predicted" }
             p {
-                "Every cell with a published value is one of three: the value itself was fitted (calibration), \
-                 rounds of the same runs went into the profile (in sample), or nothing of it was used \
+                "Every cell with a published value is one of three: the value itself was fitted \
+                 (calibration), rounds of the same runs went into the profile (in sample), or nothing of it was used \
                  (prediction). No parameter belongs to one method or to one cell."
             }
             @if !roles.rows.is_empty() { (table::markup(&roles, "Appendix")) }

@@ -36,7 +36,7 @@ pub(super) fn markup(section: &Section<'_>) -> Result<Markup> {
                 div.measured {
                     p {
                         strong { "Wall-clock of this machine. " }
-                        "Measured while the page was made: another machine, or another day, gives other values."
+                        "Measured while the page was made: another machine or day gives other values."
                     }
                     (table::markup(&measured.table, &report.title))
                 }
@@ -51,7 +51,8 @@ pub(super) fn figure_markup(figure: &Figure, prefix: &str) -> Result<Markup> {
     let drawing = svg::inline(figure, prefix)?;
     Ok(html! {
         figure {
-            div.scroll.canvas style=[svg::natural_width(figure)] role="region" aria-label={ "Figure: " (figure.caption) } tabindex="0" {
+            div.scroll.canvas style=[svg::natural_width(figure)] role="region"
+                aria-label={ "Figure: " (figure.caption) } tabindex="0" {
                 (drawing)
             }
             figcaption { (prose(&figure.caption)) }

@@ -36,7 +36,9 @@ pub(super) fn markup(cells: &[Cell<'_>]) -> Markup {
                     div.line {
                         span.label { (short_title(cells[0].0)) }
                         span.lane {
-                            @for tick in ticks(limit) { span.rule.zero[tick == 0.0] style=(left(tick, limit)) {} }
+                            @for tick in ticks(limit) {
+                                span.rule.zero[tick == 0.0] style=(left(tick, limit)) {}
+                            }
                             @for (report, row, error) in cells {
                                 span.dot.(class(row.role)) style=(left(*error, limit))
                                     title={ (place_name(report, row)) ": " (format!("{error:+.1} %")) } {}
@@ -46,8 +48,8 @@ pub(super) fn markup(cells: &[Cell<'_>]) -> Markup {
                 }
             }
             figcaption {
-                "Errors of the times per token in percent of the paper’s, a dot for each cell; left of zero we \
-                 are faster than the paper. "
+                "Errors of the times per token in percent of the paper’s, a dot for each cell; left of zero \
+                 we are faster than the paper. "
                 span.legend {
                     span { span.dot.prediction {} " predicted" }
                     span { span.dot.sample {} " in sample" }
