@@ -18,8 +18,8 @@ pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
             h3 { "What was calibrated, what was predicted" }
             p {
                 "Every cell with a published value is one of three: the value itself was fitted \
-                 (calibration), rounds of the same runs went into the profile (in sample), or nothing of it was used \
-                 (prediction). No parameter belongs to one method or to one cell."
+                 (calibration), rounds of the same runs went into the profile (in sample), or nothing \
+                 of it was used (prediction). No parameter belongs to one method or to one cell."
             }
             @if !roles.rows.is_empty() { (table::markup(&roles, "Appendix")) }
             h3 { "The values of the profiles and scenarios" }
