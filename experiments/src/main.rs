@@ -12,6 +12,7 @@ mod input;
 mod items;
 mod keep;
 mod output;
+mod page;
 mod runner;
 mod search;
 mod statistics;

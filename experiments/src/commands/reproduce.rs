@@ -3,6 +3,7 @@
 //! Each item is kept when it is done, so that the same command after an interruption goes on with the
 //! next one.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use crate::input::bad_input;
 use crate::items::{Context, Item, Report, Size, overall};
 use crate::keep::{Keeper, write_report};
 use crate::output;
+use crate::page::{self, Section};
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let items = chosen(&options.items)?;
@@ -27,6 +29,18 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
             output::print(&report.text())?;
         }
         reports.push(report);
+    }
+    let mut sections = Vec::new();
+    for report in &reports {
+        let figures = page::figures(report)?;
+        for figure in &figures {
+            output::write_file(&options.out.join(&report.item).join(&figure.file), &figure.svg)?;
+        }
+        sections.push(Section { report, figures });
+    }
+    let page = page::write(options, &sections)?;
+    if std::io::stderr().is_terminal() {
+        eprintln!("the report: {}", page.display());
     }
     if options.json {
         // One document: an item's own, or a list of them.

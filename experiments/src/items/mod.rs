@@ -14,6 +14,8 @@ mod tuners;
 use anyhow::Result;
 use serde::Deserialize;
 
+#[cfg(test)]
+pub(crate) use self::report::Measured;
 pub(crate) use self::report::{Report, Role, Row, Table};
 
 /// The shipped plans in the order of the paper.

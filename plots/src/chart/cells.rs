@@ -51,10 +51,15 @@ fn colour(plot: &Plot<'_>, cell: &Cell) -> RGBColor {
     mixed(RGBColor(255, 255, 255), full, FAINTEST + (1. - FAINTEST) * clear.min(1.))
 }
 
-/// What can be read upon a colour.
+/// What can be read upon a colour: the one of the two with more contrast, which is 4.5 to 1 at least.
 fn upon(RGBColor(r, g, b): RGBColor) -> RGBColor {
-    let luma = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
-    if luma > 135. { ON_LIGHT } else { ON_DARK }
+    // Relative luminance of WCAG 2; black and white are equally far from .179.
+    let linear = |part: u8| {
+        let part = f64::from(part) / 255.;
+        if part <= 0.04045 { part / 12.92 } else { libm::pow((part + 0.055) / 1.055, 2.4) }
+    };
+    let luminance = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    if luminance > 0.179 { ON_LIGHT } else { ON_DARK }
 }
 
 fn distinct(values: impl Iterator<Item = f64>) -> Vec<f64> {

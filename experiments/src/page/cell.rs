@@ -1,0 +1,122 @@
+//! A cell of a table, taken apart: ours, the paper's, the error, the mark of its role.
+
+use maud::{Markup, html};
+
+/// A cell that holds ours beside the paper's, as in `136 (129) +5.1 % c`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Beside<'a> {
+    ours: &'a str,
+    paper: &'a str,
+    error: &'a str,
+    /// The error as a number \[%\].
+    percent: f64,
+    /// What follows: `c`, `i`, or nothing.
+    mark: &'a str,
+}
+
+impl<'a> Beside<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (ours, rest) = text.split_once(" (")?;
+        let (paper, rest) = rest.split_once(')')?;
+        let (error, mark) = rest.split_once('%')?;
+        let error = error.trim();
+        let signed = error.starts_with(['+', '-']);
+        let percent = error.parse().ok().filter(|_| signed)?;
+        Some(Self { ours: ours.trim(), paper, error, percent, mark: mark.trim() })
+    }
+
+    /// The tint: which way we are off, and in which of three steps; none within 5 %.
+    fn tint(&self) -> Option<&'static str> {
+        let size = self.percent.abs();
+        let step =
+            [5.0, 10.0, 20.0].iter().filter(|&&limit| size > limit).count().checked_sub(1)?;
+        let tints = if self.percent > 0.0 { HIGH } else { LOW };
+        Some(tints[step])
+    }
+}
+
+const HIGH: [&str; 3] = ["high-1", "high-2", "high-3"];
+const LOW: [&str; 3] = ["low-1", "low-2", "low-3"];
+
+/// What a mark stands for.
+fn meaning(mark: &str) -> Option<&'static str> {
+    match mark {
+        "c" => Some("calibration: the paper's value itself was fitted"),
+        "i" => Some("in sample: rounds of the same runs went into the profile"),
+        _ => None,
+    }
+}
+
+/// A cell of numbers.
+pub(super) fn number(text: &str) -> Markup {
+    let Some(beside) = Beside::read(text) else {
+        return html! { td.number { (sign(text.trim())) } };
+    };
+    let Beside { ours, paper, error, mark, .. } = beside;
+    html! {
+        td.number.beside.(beside.tint().unwrap_or_default()) {
+            b { (ours) } " " span.paper { "(" (paper) ")" } " "
+            span.error {
+                (sign(error)) " %" " "
+                span.mark {
+                    @match meaning(mark) {
+                        Some(meaning) => { abbr title=(meaning) { (mark) } }
+                        None => (mark),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A number with a minus sign that is as wide as a plus.
+fn sign(text: &str) -> String {
+    let digit =
+        text.strip_prefix('-').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    digit.map_or_else(|| text.to_owned(), |rest| format!("\u{2212}{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_read_as_the_terminal_shows_them() {
+        let cell = Beside::read("175 (152) +15.1 %  ").expect("a pair");
+        let (ours, paper, error) = (cell.ours, cell.paper, cell.error);
+        assert_eq!((ours, paper, error, cell.mark), ("175", "152", "+15.1", ""));
+        assert_eq!(cell.percent, 15.1);
+        let cell = Beside::read("184 (194)  -5.2 % c").expect("a pair");
+        assert_eq!((cell.percent, cell.mark), (-5.2, "c"));
+        let cell = Beside::read("130 [128, 132] (129) +0.8 %").expect("a pair");
+        assert_eq!((cell.ours, cell.paper), ("130 [128, 132]", "129"));
+        for text in
+            ["136", "6.8 %", "-1.2 %", "(paper)", "a (b) c", "1 (2) 3 %", "", "130 [128, 132]"]
+        {
+            assert_eq!(Beside::read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn tints_follow_the_error_s_size_and_sign() {
+        for (error, tint) in [
+            ("+0.0", None),
+            ("-5.0", None),
+            ("+5.1", Some("high-1")),
+            ("-10.1", Some("low-2")),
+            ("-20.0", Some("low-2")),
+            ("+61.7", Some("high-3")),
+        ] {
+            let text = format!("1 (2) {error} %");
+            assert_eq!(Beside::read(&text).expect("a pair").tint(), tint, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_was_said() {
+        let text = number("184 (194)  -5.2 % c").into_string();
+        assert!(text.contains("<b>184</b> <span class=\"paper\">(194)</span>"), "{text}");
+        assert!(text.contains("\u{2212}5.2 %") && text.contains("low-1"), "{text}");
+        assert!(number("<1").into_string().contains("&lt;1"));
+    }
+}

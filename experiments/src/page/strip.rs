@@ -1,0 +1,117 @@
+//! All errors of the times per token at a glance: a row for each item, a dot for each cell.
+
+use maud::{Markup, html};
+
+use super::headline::{place_name, short_title};
+use crate::items::{Report, Role, Row};
+
+type Cell<'a> = (&'a Report, &'a Row, f64);
+
+/// The strip; empty without cells.
+pub(super) fn markup(cells: &[Cell<'_>]) -> Markup {
+    if cells.is_empty() {
+        return html! {};
+    }
+    let limit = limit(cells);
+    let mut items: Vec<(&str, Vec<&Cell<'_>>)> = Vec::new();
+    for cell in cells {
+        let item = cell.0.item.as_str();
+        match items.last_mut() {
+            Some((last, list)) if *last == item => list.push(cell),
+            _ => items.push((item, vec![cell])),
+        }
+    }
+    html! {
+        figure.strip {
+            div.plot aria-hidden="true" {
+                div.axis {
+                    span.label {}
+                    span.lane {
+                        @for tick in ticks(limit) {
+                            span.tick style=(left(tick, limit)) { (sign(tick)) }
+                        }
+                    }
+                }
+                @for (_, cells) in &items {
+                    div.line {
+                        span.label { (short_title(cells[0].0)) }
+                        span.lane {
+                            @for tick in ticks(limit) {
+                                span.rule.zero[tick == 0.0] style=(left(tick, limit)) {}
+                            }
+                            @for (report, row, error) in cells {
+                                span.dot.(class(row.role)) style=(left(*error, limit))
+                                    title={ (place_name(report, row)) ": " (format!("{error:+.1} %")) } {}
+                            }
+                        }
+                    }
+                }
+            }
+            figcaption {
+                "Errors of the times per token in percent of the paper’s, a dot for each cell; left of zero \
+                 we are faster than the paper. "
+                span.legend {
+                    span { span.dot.prediction {} " predicted" }
+                    span { span.dot.sample {} " in sample" }
+                    span { span.dot.fitted {} " calibrated" }
+                }
+            }
+        }
+    }
+}
+
+/// Where the axis ends on both sides \[%\]: the next ten beyond the largest error.
+fn limit(cells: &[Cell<'_>]) -> f64 {
+    let largest = cells.iter().map(|cell| cell.2.abs()).fold(0.0, f64::max);
+    10.0 * (largest / 10.0).ceil().max(1.0)
+}
+
+/// Five ticks, the same on both sides of zero.
+fn ticks(limit: f64) -> [f64; 5] {
+    [-1.0, -0.5, 0.0, 0.5, 1.0].map(|share| share * limit)
+}
+
+fn sign(tick: f64) -> String {
+    if tick == 0.0 { "0".to_owned() } else { format!("{tick:+} %").replace('-', "\u{2212}") }
+}
+
+fn left(error: f64, limit: f64) -> String {
+    format!("left:{:.2}%", 50.0 * (1.0 + error / limit))
+}
+
+const fn class(role: Role) -> &'static str {
+    match role {
+        Role::Calibration => "fitted",
+        Role::InSample => "sample",
+        Role::Prediction | Role::Reference | Role::Ours => "prediction",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::tests::{report, row};
+
+    #[test]
+    fn each_cell_is_a_dot_where_its_error_is() {
+        let one = report("table1", "Table 1: times");
+        let (slow, fast) = (
+            row("h", "hsl", 150.0, Some(100.0), Role::Prediction),
+            row("h", "pipesd", 80.0, Some(100.0), Role::InSample),
+        );
+        let cells = [(&one, &slow, 50.0), (&one, &fast, -20.0)];
+        let text = markup(&cells).into_string();
+        assert!(text.contains("class=\"dot prediction\" style=\"left:100.00%\""), "{text}");
+        assert!(text.contains("class=\"dot sample\" style=\"left:30.00%\""), "{text}");
+        assert!(markup(&[]).into_string().is_empty());
+    }
+
+    #[test]
+    fn the_axis_holds_every_error() {
+        let one = report("table1", "Table 1: times");
+        let cell = row("h", "hsl", 1.0, Some(1.0), Role::Prediction);
+        for (error, end) in [(0.0, 10.0), (10.0, 10.0), (-10.1, 20.0), (61.7, 70.0)] {
+            assert_eq!(limit(&[(&one, &cell, error)]), end, "{error}");
+        }
+    }
+}
