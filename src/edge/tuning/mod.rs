@@ -273,8 +273,7 @@ impl Tuning {
         let wanted = self.config.tokens_per_candidate;
         let least = |least: f64, told: &Observation| least.min(told.value);
         let best_value = search.observations().iter().fold(f64::INFINITY, least);
-        let factor = self.config.hopeless.unwrap_or(f64::INFINITY);
-        let patience = factor * best_value * f64::from(wanted);
+        let patience = self.config.hopeless.map(|factor| factor * best_value * f64::from(wanted));
         let Some(judgement) = trial.judgement(wanted, patience) else { return };
         let number = trial.candidate.number;
         search.tell(&trial.candidate, judgement.value).expect("a time for the outstanding one");

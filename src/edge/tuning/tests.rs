@@ -196,6 +196,24 @@ fn a_candidate_that_cannot_win_any_more_is_given_up() {
 }
 
 #[test]
+fn a_candidate_that_took_no_time_leaves_the_next_one_its_tokens() {
+    // Verdicts may come at one instant: a best value of zero is no reason to judge by nothing.
+    for hopeless in [None, Some(1.5)] {
+        let mut hand = Hand::new(TuningConfig { hopeless, ..config() });
+        let first = hand.try_at(0.5);
+        hand.decode();
+        hand.resolve(first, 0, 6);
+        let second = hand.try_at(0.1);
+        hand.events();
+        hand.resolve(first, 10, 1);
+        assert!(hand.events().is_empty(), "nothing was resolved under it");
+        hand.decode();
+        hand.resolve(second, 0, 6);
+        assert_eq!(judged(&hand.events()), [(0.0, 6, false)]);
+    }
+}
+
+#[test]
 fn the_best_known_thresholds_serve_while_a_fit_is_under_way() {
     let mut hand = Hand::new(config());
     let fit = hand.fit().expect("the first candidate is wanted");

@@ -80,10 +80,10 @@ impl Trial {
     }
 
     /// The candidate's value, once it has `tokens` output tokens or has taken more than `patience`
-    /// milliseconds in all.
-    pub(super) fn judgement(&self, tokens: u32, patience: f64) -> Option<Judgement> {
+    /// milliseconds in all; None: it is never given up.
+    pub(super) fn judgement(&self, tokens: u32, patience: Option<f64>) -> Option<Judgement> {
         let hopeless = self.own.tokens < tokens;
-        if hopeless && as_millis(self.all.took) <= patience {
+        if hopeless && !patience.is_some_and(|patience| as_millis(self.all.took) > patience) {
             return None;
         }
         // Given up in its first interval it has no other one.
