@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::headline::short_title;
 use super::section::sentence;
 use super::{code, prose, provenance, table};
-use crate::items::{Report, Role, Table};
+use crate::items::{Report, Role, Row, Table};
 
 pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
     let roles = roles(reports);
@@ -64,7 +64,7 @@ fn roles(reports: &[&Report]) -> Table {
     for report in reports {
         let errors = |role: Role| {
             let rows = report.rows.iter().filter(move |row| row.role == role);
-            rows.filter_map(|row| row.error_pct()).collect::<Vec<f64>>()
+            rows.filter_map(Row::error_pct).collect::<Vec<f64>>()
         };
         let lists = [Role::Prediction, Role::InSample, Role::Calibration].map(errors);
         if lists.iter().all(Vec::is_empty) {

@@ -52,7 +52,7 @@ impl Layout {
         for row in 0..table.rows.len() {
             match groups.last_mut() {
                 Some(last) if table.rows[row][column] == table.rows[last.start][column] => {
-                    last.end = row + 1
+                    last.end = row + 1;
                 }
                 _ => groups.push(row..row + 1),
             }
