@@ -30,6 +30,32 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
         }
         reports.push(report);
     }
+    write_page(options, &keeper, &reports)?;
+    if options.json {
+        // One document: an item's own, or a list of them.
+        return match &reports[..] {
+            [report] => output::print_json(&report.json()),
+            reports => output::print_json(&reports.iter().map(Report::json).collect::<Vec<_>>()),
+        };
+    }
+    match overall::text(&reports) {
+        Some(text) => output::print(&text),
+        None => Ok(()),
+    }
+}
+
+/// Writes the figures of what was made, and one page of that and of all items that are kept from before.
+fn write_page(options: &Reproduce, keeper: &Keeper, made: &[Report]) -> Result<()> {
+    let mut reports = Vec::new();
+    for item in Item::shipped() {
+        let name = &item.head.item;
+        let fresh = made.iter().find(|report| report.item == *name).cloned();
+        let kept = || {
+            let fingerprint = keeper.fingerprint(options.seed, size(&item, options));
+            Keeper::find(&options.out.join(name), &fingerprint)
+        };
+        reports.extend(fresh.or_else(kept));
+    }
     let mut sections = Vec::new();
     for report in &reports {
         let figures = page::figures(report)?;
@@ -42,17 +68,13 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     if std::io::stderr().is_terminal() {
         eprintln!("the report: {}", page.display());
     }
-    if options.json {
-        // One document: an item's own, or a list of them.
-        return match &reports[..] {
-            [report] => output::print_json(&report.json()),
-            reports => output::print_json(&reports.iter().map(Report::json).collect::<Vec<_>>()),
-        };
-    }
-    match overall::text(&reports) {
-        Some(text) => output::print(&text),
-        None => Ok(()),
-    }
+    Ok(())
+}
+
+/// How much of an item is run.
+fn size(item: &Item, options: &Reproduce) -> Size {
+    let Size { seeds, tokens } = if options.smoke { item.head.smoke } else { item.head.size };
+    Size { seeds: options.seeds.unwrap_or(seeds), tokens: options.tokens.unwrap_or(tokens) }
 }
 
 fn chosen(items: &[String]) -> Result<Vec<Item>> {
@@ -69,9 +91,7 @@ fn chosen(items: &[String]) -> Result<Vec<Item>> {
 /// The item's report: from before if the same program made it with the same options, or now.
 fn obtain(item: &Item, options: &Reproduce, keeper: &Keeper) -> Result<Report> {
     let head = &item.head;
-    let Size { seeds, tokens } = if options.smoke { head.smoke } else { head.size };
-    let size =
-        Size { seeds: options.seeds.unwrap_or(seeds), tokens: options.tokens.unwrap_or(tokens) };
+    let size = size(item, options);
     let context = Context { head, seed: options.seed, size, jobs: options.jobs };
     let folder = options.out.join(&head.item);
     let fingerprint = keeper.fingerprint(options.seed, size);

@@ -97,6 +97,7 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
     report.tables.push(tables::comparison(plan, &of_methods));
     report.tables.extend(tables::relative(plan, &of_methods));
     report.tables.extend(tables::errors(plan, &of_methods));
+    report.tables.extend(tables::basis(plan));
     report.figures = tables::figures(plan, &of_methods);
     references::add(plan, context, compared, &mut report)?;
     let disorder = tables::disorder(plan, &of_methods);

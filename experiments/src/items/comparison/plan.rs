@@ -107,6 +107,16 @@ struct Selector {
 }
 
 impl Selector {
+    /// For people: what the lists say, "all" if nothing.
+    fn words(&self, metrics: &[Metric]) -> String {
+        let named = [&self.profiles, &self.scenarios, &self.methods];
+        let mut parts: Vec<String> =
+            named.into_iter().filter(|list| !list.is_empty()).map(|list| list.join(", ")).collect();
+        parts.extend(self.x.iter().map(|x| format!("at {x}")));
+        parts.extend(metrics.iter().map(|metric| metric.0.title.to_owned()));
+        if parts.is_empty() { "all".to_owned() } else { parts.join("; ") }
+    }
+
     fn fits(&self, cell: &Cell) -> bool {
         let named = [
             (&self.profiles, &cell.place.profile),
@@ -123,8 +133,7 @@ struct Settings {
     #[serde(flatten)]
     cells: Selector,
     set: Vec<String>,
-    #[serde(rename = "source")]
-    _source: String,
+    source: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -135,8 +144,7 @@ struct RoleRule {
     #[serde(default)]
     metrics: Vec<Metric>,
     role: Role,
-    #[serde(rename = "reason")]
-    _reason: String,
+    reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -242,6 +250,19 @@ impl Plan {
             |rule: &&RoleRule| rule.metrics.is_empty() || rule.metrics.contains(&metric);
         let rule = self.roles.iter().filter(of_metric).find(|rule| rule.cells.fits(cell));
         rule.map_or(Role::Prediction, |rule| rule.role)
+    }
+
+    /// Where cells are more than predictions at the preset's settings: what is so, of which cells, why.
+    pub(crate) fn basis(&self) -> Vec<[String; 3]> {
+        let roles = self.roles.iter().map(|rule| {
+            let cells = rule.cells.words(&rule.metrics);
+            [rule.role.key().replace('_', " "), cells, rule.reason.clone()]
+        });
+        let settings = self
+            .settings
+            .iter()
+            .map(|rule| [rule.set.join(", "), rule.cells.words(&[]), rule.source.clone()]);
+        roles.chain(settings).collect()
     }
 
     /// What the paper says, if it does.

@@ -3,13 +3,13 @@
 use anyhow::{Result, bail};
 use pipesd_core::payload::Payload;
 use pipesd_core::seed::Seed;
-use pipesd_sim::bound::{EmptyNavs, NotComputed, achieve, clairvoyant};
+use pipesd_sim::bound::{Moves, NotComputed, achieve, least};
 use pipesd_sim::link::LinkConfig;
 use pipesd_sim::profile::Profile;
 use pipesd_sim::reference::{cloud_only, edge_only, serial};
 use pipesd_sim::world::Setup;
 
-use super::{Compared, Plan, row};
+use super::{Compared, Plan, Simulated, row};
 use crate::input::seed_range;
 use crate::items::{Context, Report, Role, Table};
 use crate::runner::map_all;
@@ -34,6 +34,10 @@ struct Bounds {
     plain: Statistic,
     /// NAVs may be empty.
     empty_navs: Statistic,
+    /// Nothing is uploaded before its round is complete.
+    late_uploads: Statistic,
+    /// Nothing is drafted ahead of a verdict.
+    no_guesses: Statistic,
     /// How far the bound's own schedule stays behind in the simulator \[%\], at most.
     gap_pct: f64,
 }
@@ -86,6 +90,7 @@ pub(super) fn add(
     push_rows(compared, &lines, report);
     report.tables.push(lines_table(plan, compared, &lines, seeds.len()));
     report.tables.extend(distances(plan, compared, &lines, seeds.len()));
+    report.notes.extend(findings(compared, &lines, seeds.len()));
     Ok(())
 }
 
@@ -103,13 +108,18 @@ fn compute(setup: &Setup, seeds: &[Seed]) -> Result<Lines> {
 }
 
 fn bounds(setup: &Setup, seeds: &[Seed]) -> Result<Option<Bounds>> {
-    let (mut plain, mut empty_navs) = (Vec::new(), Vec::new());
+    let plain = Moves { empty_navs: false, guesses: true, early_uploads: true };
+    let kinds = [
+        plain,
+        Moves { empty_navs: true, ..plain },
+        Moves { early_uploads: false, ..plain },
+        Moves { guesses: false, ..plain },
+    ];
+    let mut values: [Vec<f64>; 4] = Default::default();
     let mut gap_pct: f64 = 0.0;
     for &seed in seeds {
-        for (navs, values) in
-            [(EmptyNavs::Forbidden, &mut plain), (EmptyNavs::Allowed, &mut empty_navs)]
-        {
-            let bound = match clairvoyant(setup, seed, navs) {
+        for (moves, values) in kinds.iter().zip(&mut values) {
+            let bound = match least(setup, seed, *moves, None) {
                 Ok(bound) => bound,
                 Err(NotComputed::PacketLink | NotComputed::Edges(_)) => return Ok(None),
                 Err(error @ NotComputed::Starts { .. }) => bail!(error),
@@ -119,8 +129,9 @@ fn bounds(setup: &Setup, seeds: &[Seed]) -> Result<Option<Bounds>> {
             values.push(bound.tpt_ms);
         }
     }
-    let [plain, empty_navs] = [&plain, &empty_navs].map(|values| Statistic::of(values));
-    Ok(Some(Bounds { plain, empty_navs, gap_pct }))
+    let [plain, empty_navs, late_uploads, no_guesses] =
+        values.each_ref().map(|values| Statistic::of(values));
+    Ok(Some(Bounds { plain, empty_navs, late_uploads, no_guesses, gap_pct }))
 }
 
 fn push_rows(compared: &[Compared], lines: &[&Lines], report: &mut Report) {
@@ -150,12 +161,15 @@ fn lines_table(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usiz
         "edge only",
         "serial (draft length)",
         "bound",
-        "bound, empty NAVs",
+        "late uploads",
+        "no guesses",
+        "empty NAVs",
         "schedule's gap",
     ]);
     let caption = format!(
-        "Reference lines: time per token (ms) over {seeds} runs; bound: no schedule of one who knows the \
-         future is faster"
+        "Reference lines: time per token (ms) over {seeds} runs. Bound: the least that any choice of \
+         trigger, upload and depth could reach knowing the future; also if it uploaded nothing before a \
+         round is complete, if it drafted nothing ahead of a verdict, and if NAVs could carry no draft"
     );
     let mut table = Table::new(caption, &header, words);
     let mut before: Option<&Lines> = None;
@@ -170,12 +184,12 @@ fn lines_table(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usiz
         line.push(lines.edge_only.map_or("not measured".to_owned(), |ms| format!("{ms:.0}")));
         line.push(format!("{:.0} ({})", lines.serial.mean, lines.serial_length));
         line.extend(match &lines.bound {
-            None => ["-"; 3].map(str::to_owned),
-            Some(Bounds { plain, empty_navs, gap_pct }) => [
-                format!("{:.1}", plain.mean),
-                format!("{:.1}", empty_navs.mean),
-                format!("{gap_pct:.2} %"),
-            ],
+            None => ["-"; 5].map(str::to_owned),
+            Some(Bounds { plain, empty_navs, late_uploads, no_guesses, gap_pct }) => {
+                let [plain, late, alone, empty] = [plain, late_uploads, no_guesses, empty_navs]
+                    .map(|bound| format!("{:.1}", bound.mean));
+                [plain, late, alone, empty, format!("{gap_pct:.2} %")]
+            }
         });
         table.rows.push(line);
     }
@@ -200,4 +214,41 @@ fn distances(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usize)
         table.rows.push(line);
     }
     (!table.rows.is_empty()).then_some(table)
+}
+
+/// What the lines say of PipeSD, and of what it does.
+fn findings(compared: &[Compared], lines: &[&Lines], seeds: usize) -> Vec<String> {
+    let (mut places, mut beaten) = (0, 0);
+    let mut distances = Vec::new();
+    let (mut early, mut ahead): (f64, f64) = (0.0, 0.0);
+    for (Compared { methods, .. }, lines) in compared.iter().zip(lines) {
+        if let Some(Bounds { plain, late_uploads, no_guesses, .. }) = &lines.bound {
+            let worth = |without: &Statistic| 100.0 * (without.mean / plain.mean - 1.0);
+            early = early.max(worth(late_uploads));
+            ahead = ahead.max(worth(no_guesses));
+        }
+        let pipesd = methods.iter().find(|simulated| simulated.cell.method == "pipesd");
+        let Some(Simulated { runs, .. }) = pipesd else { continue };
+        let of_seeds = runs[..seeds].iter().map(|run| run.summary.tpt_ms);
+        let tpt_ms = of_seeds.sum::<f64>() / seeds as f64;
+        places += 1;
+        beaten += u32::from(lines.serial.mean < tpt_ms);
+        distances.extend(lines.bound.as_ref().map(|bound| tpt_ms / bound.plain.mean));
+    }
+    let mut findings = Vec::new();
+    if places > 0 {
+        findings.push(format!(
+            "The serial split at its best fixed draft length is faster than PipeSD with its thresholds \
+             here at {beaten} of {places} places."
+        ));
+    }
+    let nearest = distances.iter().copied().reduce(f64::min);
+    if let Some((nearest, farthest)) = nearest.zip(distances.iter().copied().reduce(f64::max)) {
+        findings.push(format!(
+            "PipeSD takes {nearest:.2} to {farthest:.2} times the clairvoyant bound. To one who knows the \
+             future, uploading before a round is complete is worth at most {early:.1} %, drafting ahead of \
+             a verdict up to {ahead:.0} %."
+        ));
+    }
+    findings
 }

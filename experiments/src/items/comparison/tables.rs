@@ -131,6 +131,13 @@ pub(super) fn errors(plan: &Plan, rows: &[Row]) -> Option<Table> {
     (!errors.is_empty()).then_some(table)
 }
 
+/// Which cells had a part in calibration, or settings of their own.
+pub(super) fn basis(plan: &Plan) -> Option<Table> {
+    let mut table = Table::new("What the cells stand on", &["what", "cells", "why"], 3);
+    table.rows = plan.basis().into_iter().map(Vec::from).collect();
+    (!table.rows.is_empty()).then_some(table)
+}
+
 /// The same for machines.
 pub(super) fn figures(plan: &Plan, rows: &[Row]) -> Map<String, Value> {
     let errors = errors_by_group(plan, rows);
