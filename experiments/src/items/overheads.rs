@@ -98,7 +98,9 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
 }
 
 /// What is counted, and its digits for people.
-const COUNTS: [(&str, usize, fn(&Asked) -> f64); 5] = [
+type Count = (&'static str, usize, fn(&Asked) -> f64);
+
+const COUNTS: [Count; 5] = [
     ("fits", 1, |asked| asked.fits.len() as f64),
     ("plans", 1, |asked| asked.plans.len() as f64),
     ("measurements", 0, |asked| (asked.uploads.len() + asked.steps.len()) as f64),
