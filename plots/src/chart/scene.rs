@@ -17,6 +17,7 @@ pub(crate) enum Shape {
     Fill { frame: Frame, colour: RGBColor },
     Line { points: Vec<Place>, colour: RGBColor, width: u32 },
     Area { points: Vec<Place>, colour: RGBColor, opacity: f64 },
+    Disc { at: Place, radius: i32, colour: RGBColor },
     Hatch { frame: Frame, lean: Hatch },
     Text { text: String, at: Place, anchor: Anchor, colour: RGBColor },
 }
@@ -47,6 +48,7 @@ impl Scene {
                 Shape::Fill { frame, colour } => canvas.fill(*frame, *colour),
                 Shape::Line { points, colour, width } => canvas.line(points, *colour, *width),
                 Shape::Area { points, colour, opacity } => canvas.area(points, *colour, *opacity),
+                Shape::Disc { at, radius, colour } => canvas.disc(*at, *radius, *colour),
                 Shape::Hatch { frame, lean } => canvas.hatch(*frame, *lean, PITCH, ON_LIGHT),
                 Shape::Text { text, at, anchor, colour } => {
                     canvas.text(text, *at, *anchor, *colour)
@@ -72,6 +74,10 @@ impl Scene {
         if !text.is_empty() {
             self.shapes.push(Shape::Text { text: text.to_owned(), at, anchor, colour });
         }
+    }
+
+    fn disc(&mut self, at: Place, radius: i32, colour: RGBColor) {
+        self.shapes.push(Shape::Disc { at, radius, colour });
     }
 
     pub(crate) fn outline(&mut self, frame: Frame, colour: RGBColor, width: u32) {
@@ -103,6 +109,10 @@ impl Scene {
             Marker::Plus => {
                 self.line(&[(x - r, y), (x + r, y)], look.colour, stroke);
                 self.line(&[(x, y - r), (x, y + r)], look.colour, stroke);
+            }
+            Marker::Circle => {
+                self.disc((x, y), r + 3, PAPER);
+                self.disc((x, y), r, look.colour);
             }
             _ => {
                 for (size, colour) in [(r + 3, PAPER), (r, look.colour)] {
@@ -175,7 +185,7 @@ impl Scene {
 
     /// One of many points: small, so that neighbours part.
     pub(crate) fn dot(&mut self, place: Place, colour: RGBColor) {
-        self.area(polygon(Marker::Circle, place, DOT), colour, 1.);
+        self.disc(place, DOT, colour);
     }
 
     /// Half the width of a whisker's ends upon a bar that is `thick` units wide.
@@ -203,6 +213,7 @@ impl Shape {
     pub(crate) fn extent(&self) -> Frame {
         match self {
             Self::Fill { frame, .. } | Self::Hatch { frame, .. } => *frame,
+            Self::Disc { at: (x, y), radius: r, .. } => Frame::new(x - r, y - r, x + r, y + r),
             Self::Text { text, at, anchor, .. } => text_frame(text, *at, *anchor),
             Self::Line { points, .. } | Self::Area { points, .. } => {
                 let xs = points.iter().map(|point| point.0);

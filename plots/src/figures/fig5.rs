@@ -9,9 +9,9 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     item: "fig5",
     file: "fig5.svg",
     caption: "Time per token and energy of the cloud's GPU over uplink rates, HumanEval in S1: mean \
-              and 95 % interval over seeds. Times are on a logarithmic axis. In (b) marks at \
-              one rate stand beside each other. Diamonds: the paper's Fig. 5, in the colours of the methods. Thin lines: references, of \
-              which the cloud alone (16 ms) is in the table.",
+              and 95 % interval over seeds. Times are on a logarithmic axis. In (b) marks at one rate \
+              stand beside each other. Diamonds: the paper's Fig. 5, in the colours of the methods. \
+              Thin lines: references, of which the cloud alone (16 ms) is in the table.",
     draw,
 };
 
