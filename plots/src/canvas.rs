@@ -114,6 +114,10 @@ impl Canvas<'_> {
         self.area.draw(&polygon).map_err(failed)
     }
 
+    pub(crate) fn disc(&self, at: (i32, i32), radius: i32, colour: RGBColor) -> Drawn {
+        self.area.draw(&Circle::new(at, radius, colour.filled())).map_err(failed)
+    }
+
     pub(crate) fn outline(&self, frame: Frame, colour: RGBColor) -> Drawn {
         frame.sides().iter().try_for_each(|side| self.line(side, colour, STROKE))
     }

@@ -76,6 +76,22 @@ impl Axis {
         }
     }
 
+    /// A linear axis from zero over `values` that ends half a step before its last tick would be, if
+    /// that is enough.
+    #[must_use]
+    pub fn from_zero(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let (low, high) = range(values);
+        let mut axis = Self::linear(title, [low, high], true);
+        if let [.., before, last] = &axis.ticks[..] {
+            let halfway = f64::midpoint(before.at, last.at);
+            if high > 0. && high <= halfway {
+                axis.ticks.pop();
+                axis.high = halfway;
+            }
+        }
+        axis
+    }
+
     /// A linear axis that ends with its data, not with a tick.
     #[must_use]
     pub fn exact(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
@@ -244,10 +260,13 @@ mod tests {
             (Axis::swept("", Scale::Log2, [40., 10., 80., 10.]), "10 40 80"),
             (Axis::log("", [55., 508.]), "50 100 200 300 500"),
             (Axis::log("", [0.5, 1000.]), "1 10 100 1000"),
+            (Axis::from_zero("", [402., 12.]), "0 100 200 300 400"),
+            (Axis::from_zero("", [460.]), "0 100 200 300 400 500"),
             (Axis::exact("", [0., 130.]), "0 20 40 60 80 100 120"),
         ] {
             assert_eq!(labels(&axis).join(" "), wanted);
         }
+        assert_eq!(Axis::from_zero("", [402., 12.]).high, 450.);
         for (low, high) in [(0.001, 0.0017), (3., 3.), (0., 0.), (-4., 9.), (7e5, 9e8)] {
             for from_zero in [false, true] {
                 let axis = Axis::linear("", [low, high], from_zero);

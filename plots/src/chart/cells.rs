@@ -82,7 +82,15 @@ pub(super) fn draw(scene: &mut Scene, plot: &Plot<'_>) {
         let frame = Frame::new(left, plot.y(rows[j + 1]), right, plot.y(rows[j]));
         placed.insert((i, j), (cell, frame));
     }
-    let both = placed.values().all(|(cell, frame)| has_room_for_both(cell, *frame));
+    let every =
+        |fits: fn(&Cell, Frame) -> bool| placed.values().all(|(cell, frame)| fits(cell, *frame));
+    let both = if every(has_room_for_both) {
+        Both::Below
+    } else if every(has_room_beside) {
+        Both::Beside
+    } else {
+        Both::Neither
+    };
     for (cell, frame) in placed.values() {
         let fill = colour(plot, cell);
         scene.fill(*frame, fill);
@@ -116,15 +124,35 @@ fn has_room_for_both(cell: &Cell, frame: Frame) -> bool {
     wide && frame.bottom - frame.top >= LINE_HEIGHT + TYPE_SIZE - 4
 }
 
+/// Where the second of a cell's labels stands: in all cells of a map the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Both {
+    Below,
+    Beside,
+    Neither,
+}
+
+fn beside(cell: &Cell) -> String {
+    cell.labels.join(" ").trim().to_owned()
+}
+
+/// Whether both of a cell's labels fit, beside each other.
+fn has_room_beside(cell: &Cell, frame: Frame) -> bool {
+    fits(&beside(cell), frame) && frame.bottom - frame.top >= TYPE_SIZE
+}
+
 /// A cell's labels, the second only where all cells of a map have room for it, and its frame if it
 /// is marked.
-fn write(scene: &mut Scene, frame: Frame, (cell, both): (&Cell, bool), colour: RGBColor) {
+fn write(scene: &mut Scene, frame: Frame, (cell, both): (&Cell, Both), colour: RGBColor) {
     let (x, y) = frame.middle();
     let [first, second] = &cell.labels;
-    if fits(first, frame) && frame.bottom - frame.top >= TYPE_SIZE {
-        let up = if both && !second.is_empty() { LINE_HEIGHT / 2 - 2 } else { 0 };
+    if both == Both::Beside {
+        scene.text(&beside(cell), (x, y), Anchor::Center, colour);
+    } else if fits(first, frame) && frame.bottom - frame.top >= TYPE_SIZE {
+        let below = both == Both::Below && !second.is_empty();
+        let up = if below { LINE_HEIGHT / 2 - 2 } else { 0 };
         scene.text(first, (x, y - up), Anchor::Center, colour);
-        if both {
+        if below {
             scene.text(second, (x, y + up), Anchor::Center, colour);
         }
     }

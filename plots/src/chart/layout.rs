@@ -2,7 +2,7 @@
 
 use super::panel::Plot;
 use super::scene::Scene;
-use super::{Axis, Chart, Panel, Scale, cells, legend};
+use super::{Axis, Chart, Legend, Panel, Scale, cells, legend};
 use crate::canvas::{Anchor, Frame};
 use crate::style::{INK, LINE_HEIGHT, text_width};
 
@@ -22,8 +22,12 @@ pub(super) fn scene(chart: &Chart) -> Scene {
     let mut scene = Scene { width: chart.width.units(), ..Scene::default() };
     let right = scene.width - MARGIN;
     let unknown = chart.unknown();
-    let mut top = legend::draw(&mut scene, chart, &unknown, (MARGIN, MARGIN, right));
     let columns = chart.columns.clamp(1, chart.panels.len().max(1));
+    let in_gap = chart.legend == Legend::InGap && !chart.panels.len().is_multiple_of(columns);
+    let mut top = MARGIN;
+    if !in_gap {
+        top = legend::draw(&mut scene, chart, &unknown, (MARGIN, MARGIN, right));
+    }
     let sides: Vec<Sides> = (0..columns)
         .map(|column| Sides::of(chart.panels.iter().skip(column).step_by(columns)))
         .collect();
@@ -47,6 +51,11 @@ pub(super) fn scene(chart: &Chart) -> Scene {
             heads.draw(&mut scene, panel, &letter, Frame::new(left, top, to, plot_top));
             bottom = bottom.max(plot.bottom());
             left = to + COLUMN_GAP;
+        }
+        if in_gap && panels.len() < columns {
+            let from = left + sides[panels.len()].left;
+            let below = legend::draw(&mut scene, chart, &unknown, (from, plot_top, right));
+            bottom = bottom.max(below);
         }
         top = bottom + ROW_GAP;
     }
@@ -77,7 +86,7 @@ impl Sides {
                 let tick = if panel.y.scale == Scale::Groups { 0 } else { TICK };
                 sides.left = sides.left.max(widest + tick + TICK_GAP);
             }
-            let notes = panel.notes.iter().map(|note| text_width(note) + 2 * TICK_GAP).max();
+            let notes = panel.notes.iter().map(|note| text_width(&note.text) + 2 * TICK_GAP).max();
             sides.right = sides.right.max(notes.unwrap_or_default());
             if let Some(shades) = &panel.shades {
                 sides.right = sides.right.max(cells::bar_room(shades));
@@ -104,6 +113,8 @@ fn overhang(axis: &Axis, at: f64, label: &str) -> i32 {
 struct Heads {
     titles: bool,
     measures: bool,
+    /// Whether numbers of vertical axes stand beside the plots.
+    numbers: bool,
 }
 
 impl Heads {
@@ -112,13 +123,15 @@ impl Heads {
         Self {
             titles: panels.iter().any(|panel| !panel.title.is_empty()),
             measures: panels.iter().any(measured),
+            numbers: panels.iter().any(|panel| panel.y.scale != Scale::Groups),
         }
     }
 
     /// Half a line more than the lines need: the topmost number of the axis stands half above it.
     fn height(self) -> i32 {
         let lines = i32::from(self.titles) + i32::from(self.measures);
-        LINE_HEIGHT * lines + LINE_HEIGHT / 2 + TICK_GAP / 2
+        let half = if self.numbers { LINE_HEIGHT / 2 } else { 0 };
+        LINE_HEIGHT * lines + half + TICK_GAP / 2
     }
 
     fn draw(self, scene: &mut Scene, panel: &Panel, letter: &str, frame: Frame) {

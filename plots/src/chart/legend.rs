@@ -126,7 +126,7 @@ impl Sample {
                 scene.dashed(&ends, look);
                 scene.marker((x, y), look);
             }
-            Self::Points(look) => scene.marker((x, y), look.for_lines()),
+            Self::Points(look) => scene.dot((x, y), look.for_lines().colour),
             Self::Level(look) => scene.dashed(&ends, look.for_lines()),
             Self::Diamond => scene.diamond((x, y)),
         }

@@ -73,6 +73,7 @@ const LOOKS: &[(&str, Look)] = &[
     ("edgellm", look(GREEN, DASH_DOT, Marker::Inverted, Cover::Falling, LINE)),
     ("pipesd", look(BLUE, THROUGH, Marker::Circle, Cover::Plain, LINE + 2)),
     ("pipesd_online", look(VERMILLION, DASH_DOTS, Marker::Star, Cover::Crossed, LINE + 1)),
+    ("pipesd_paper_tuner", look(PURPLE, SHORT, Marker::Cross, Cover::Falling, LINE + 1)),
     ("pipesd_greedy", look(VERMILLION, SHORT, Marker::Cross, Cover::Rising, LINE)),
     ("pipesd_immediate", look(PURPLE, DASH_DOTS, Marker::Plus, Cover::Falling, LINE)),
     ("pipesd_no_early_upload", look(GREY, LONG, Marker::Square, Cover::Crossed, LINE)),
@@ -84,9 +85,10 @@ const LOOKS: &[(&str, Look)] = &[
     ("measured", look(SKY_BLUE, THROUGH, Marker::Circle, Cover::Plain, STROKE)),
     ("fitted", look(INK, THROUGH, Marker::None, Cover::Plain, STROKE)),
     ("sequence_threshold", look(INK, THROUGH, Marker::None, Cover::Plain, LINE)),
-    ("token_threshold", look(INK, SHORT, Marker::None, Cover::Plain, LINE)),
+    ("token_threshold", look(GREEN, LONG, Marker::None, Cover::Plain, LINE)),
     // References: thin, without markers.
     ("bound", look(INK, THROUGH, Marker::None, Cover::Plain, STROKE)),
+    ("bound_empty_navs", look(GREY, LONG, Marker::None, Cover::Plain, STROKE)),
     ("cloud_only", look(INK, DOTS, Marker::None, Cover::Plain, STROKE)),
     ("edge_only", look(INK, SHORT, Marker::None, Cover::Plain, STROKE)),
     ("serial", look(INK, DASH_DOT, Marker::None, Cover::Plain, STROKE)),
@@ -102,7 +104,8 @@ const OTHERS: [Look; 5] = [
 ];
 
 /// The modes and bounds that methods are compared with.
-pub(crate) const REFERENCES: [&str; 4] = ["bound", "cloud_only", "edge_only", "serial"];
+pub(crate) const REFERENCES: [&str; 5] =
+    ["bound", "bound_empty_navs", "cloud_only", "edge_only", "serial"];
 
 /// The look of `method`; `unknown` are those of the figure that have none of their own, in order.
 pub(crate) fn of(method: &str, unknown: &[&str]) -> Look {
@@ -122,7 +125,7 @@ pub(crate) fn area(method: &str, unknown: &[&str]) -> RGBColor {
         "cloud_only" => PURPLE,
         "edge_only" => ORANGE,
         "serial" => RGBColor(90, 90, 90),
-        "bound" => GREEN,
+        "bound" | "bound_empty_navs" => GREEN,
         _ => of(method, unknown).colour,
     }
 }
@@ -150,7 +153,7 @@ mod tests {
         let sets: [&[&str]; 4] = [
             &["vanilla", "hsl", "edgellm", "pipesd"],
             &["pipesd", "pipesd_greedy", "pipesd_immediate", "pipesd_no_early_upload"],
-            &["vanilla", "pipesd", "pipesd_online"],
+            &["vanilla", "pipesd", "pipesd_online", "pipesd_paper_tuner"],
             &["a new one", "another", "a third", "a fourth", "a fifth"],
         ];
         for set in sets {

@@ -14,6 +14,7 @@ mod panel;
 mod scene;
 
 pub use axis::{Axis, Scale, Tick, number};
+pub(crate) use panel::spans;
 
 use crate::DrawingError;
 
@@ -50,6 +51,18 @@ pub struct Chart {
     pub panels: Vec<Panel>,
     /// Lines below the legend: what marks mean that it does not list.
     pub notes: Vec<String>,
+    /// Where the legend stands.
+    pub legend: Legend,
+}
+
+/// Where a legend stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Legend {
+    /// Above the panels.
+    #[default]
+    Above,
+    /// In the place that the last row of panels leaves free; above them if it leaves none.
+    InGap,
 }
 
 /// A plot with its axes.
@@ -67,8 +80,19 @@ pub struct Panel {
     pub cells: Vec<Cell>,
     /// What a heat map's colours stand for; None: winners.
     pub shades: Option<Shades>,
-    /// Texts right of a plot with lying bars, one for each group.
-    pub notes: Vec<String>,
+    /// Texts right of the plot.
+    pub notes: Vec<Note>,
+}
+
+/// A text beside a plot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// Where along the vertical axis.
+    pub at: f64,
+    /// What is written.
+    pub text: String,
+    /// The method whose colour it has; empty: as other texts.
+    pub style: String,
 }
 
 /// Points that belong together.
@@ -82,6 +106,9 @@ pub struct Series {
     pub style: String,
     /// How points are drawn.
     pub form: Form,
+    /// How far right of their places lines and marks are drawn \[0.1 mm\], so that those of several
+    /// methods at one place stand beside each other.
+    pub beside: i32,
     /// The points, in order.
     pub points: Vec<Point>,
 }
@@ -93,7 +120,7 @@ pub enum Form {
     Bars(f64),
     /// A line through the points, with markers unless they are many.
     Line,
-    /// A line that keeps each point's value until the next.
+    /// A line that has each point's value from halfway to the one before to halfway to the next.
     Steps,
     /// Markers alone.
     Points,
@@ -164,7 +191,7 @@ impl Series {
     #[must_use]
     pub fn new(method: &str, label: &str, form: Form, points: Vec<Point>) -> Self {
         let [method, style] = [method, method].map(str::to_owned);
-        Self { style, method, label: label.to_owned(), form, points }
+        Self { style, method, label: label.to_owned(), form, beside: 0, points }
     }
 
     /// All values that must have room on the axis of values.

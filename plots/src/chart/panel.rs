@@ -3,14 +3,14 @@
 use super::layout::{TICK, TICK_GAP};
 use super::look::{self, Look, Marker};
 use super::scene::{Place, Scene, text_frame};
-use super::{Axis, Form, Panel, Point, Scale, Series, Tick, cells};
+use super::{Axis, Form, Note, Panel, Point, Scale, Series, Tick, cells};
 use crate::canvas::{Anchor, Frame};
-use crate::style::{GREY, GRID, INK, LINE_HEIGHT, PAPER, STROKE, text_width};
+use crate::style::{GREY, GRID, INK, LINE_HEIGHT, STROKE, TYPE_SIZE, text_width};
 
 /// More points than this have no markers, and a band instead of whiskers.
 pub(super) const MANY: usize = 24;
 /// How much of a band covers what is below it.
-const BAND: f64 = 0.2;
+const BAND: f64 = 0.14;
 /// Air between the labels of neighbouring ticks \[units\].
 const AIR: i32 = 8;
 
@@ -43,19 +43,23 @@ impl Plot<'_> {
             cells::draw(scene, self);
         }
         let drawn = |form: fn(Form) -> bool| self.panel.series.iter().filter(move |s| form(s.form));
-        // Thin markers last: filled ones would hide them.
+        for series in drawn(|form| !matches!(form, Form::Paper)) {
+            self.draw_series(scene, series);
+        }
+        // Markers upon all lines, and thin ones last: others would hide them.
         for thin in [false, true] {
-            for series in drawn(|form| !matches!(form, Form::Paper)) {
+            for series in drawn(|form| form == Form::Line) {
                 let marker = look::of(&series.style, self.unknown).marker;
                 if matches!(marker, Marker::Cross | Marker::Plus) == thin {
-                    self.draw_series(scene, series);
+                    self.draw_markers(scene, series);
                 }
             }
         }
         let has_bars = drawn(|form| matches!(form, Form::Bars(_))).next().is_some();
         for series in drawn(|form| form == Form::Paper) {
             let colour = look::of(&series.style, self.unknown).for_lines().colour;
-            for place in series.points.iter().map(|point| self.place(point)) {
+            for (x, y) in series.points.iter().map(|point| self.place(point)) {
+                let place = (x + series.beside, y);
                 if has_bars {
                     scene.diamond(place);
                 } else {
@@ -64,9 +68,29 @@ impl Plot<'_> {
             }
         }
         self.draw_axes(scene);
-        for (index, note) in self.panel.notes.iter().enumerate() {
-            let at = (self.frame.right + 2 * TICK_GAP, self.y(index as f64));
-            scene.text(note, at, Anchor::Left, INK);
+        self.draw_notes(scene);
+    }
+
+    /// Texts right of the plot, moved apart where they would overlap.
+    fn draw_notes(&self, scene: &mut Scene) {
+        let mut notes: Vec<(i32, &Note)> =
+            self.panel.notes.iter().map(|note| (self.y(note.at), note)).collect();
+        notes.sort_by_key(|(y, _)| *y);
+        for index in 1..notes.len() {
+            let lacking = notes[index - 1].0 + TYPE_SIZE - notes[index].0;
+            if lacking > 0 {
+                notes[index - 1].0 -= lacking / 2;
+                notes[index].0 += lacking - lacking / 2;
+            }
+        }
+        // Of more than two the move above may have brought some too close to those before.
+        for index in 1..notes.len() {
+            notes[index].0 = notes[index].0.max(notes[index - 1].0 + TYPE_SIZE);
+        }
+        for (y, Note { text, style, .. }) in notes {
+            let look = look::of(style, self.unknown).for_lines();
+            let colour = if style.is_empty() { INK } else { look.colour };
+            scene.text(text, (self.frame.right + 2 * TICK_GAP, y), Anchor::Left, colour);
         }
     }
 
@@ -93,9 +117,9 @@ impl Plot<'_> {
             Form::Bars(width) => self.draw_bars(scene, series, width, look),
             Form::Line | Form::Steps => self.draw_line(scene, series, look.for_lines()),
             Form::Points => {
-                self.draw_whiskers(scene, &series.points, look.for_lines().colour);
+                self.draw_whiskers(scene, series, look.for_lines().colour);
                 for point in &series.points {
-                    scene.marker(self.place(point), look.for_lines());
+                    scene.dot(self.place(point), look.for_lines().colour);
                 }
             }
             Form::Level(width) => {
@@ -122,9 +146,8 @@ impl Plot<'_> {
             scene.bar(frame, look);
             let thick = frame.width().min(frame.bottom - frame.top);
             if let Some((from, to)) = self.interval(point) {
-                // A light rim, so that the part upon a dark bar is seen.
-                scene.line(&[from, to], PAPER, STROKE + 4);
-                scene.whisker(from, to, Scene::whisker_half(thick.max(8)), INK);
+                let half = Scene::whisker_half(thick.max(8));
+                scene.rimmed_whisker([from, to], self.panel.lies(), half);
             }
         }
     }
@@ -135,36 +158,44 @@ impl Plot<'_> {
         if many {
             let ends: Option<Vec<_>> = points.iter().map(|point| self.interval(point)).collect();
             if let Some(ends) = ends {
-                let up = ends.iter().map(|(low, _)| *low);
-                let band = up.chain(ends.iter().rev().map(|(_, high)| *high)).collect();
+                let (low, high): (Vec<Place>, Vec<Place>) = ends.into_iter().unzip();
+                let (low, high) = (self.path(series, &low), self.path(series, &high));
+                let band = low.into_iter().chain(high.into_iter().rev()).collect();
                 scene.area(band, look.colour, BAND);
             }
         }
-        let mut path: Vec<Place> = Vec::with_capacity(points.len());
-        for point in points {
-            let (x, y) = self.place(point);
-            if let (Form::Steps, Some(&(_, before))) = (series.form, path.last()) {
-                path.push((x, before));
-            }
-            path.push((x, y));
-        }
+        let places: Vec<Place> = points.iter().map(|point| self.place(point)).collect();
+        let path = self.path(series, &places);
         scene.dashed(&path, look);
         if !many {
-            self.draw_whiskers(scene, points, look.colour);
-        }
-        if !many && series.form == Form::Line {
-            path.iter().for_each(|&place| scene.marker(place, look));
+            self.draw_whiskers(scene, series, look.colour);
         }
     }
 
-    fn draw_whiskers(
-        &self,
-        scene: &mut Scene,
-        points: &[Point],
-        colour: plotters::style::RGBColor,
-    ) {
-        for (from, to) in points.iter().filter_map(|point| self.interval(point)) {
-            scene.whisker(from, to, Scene::whisker_half(i32::MAX), colour);
+    fn draw_markers(&self, scene: &mut Scene, series: &Series) {
+        if series.points.len() <= MANY {
+            let look = look::of(&series.style, self.unknown).for_lines();
+            let places: Vec<Place> = series.points.iter().map(|point| self.place(point)).collect();
+            self.path(series, &places).into_iter().for_each(|place| scene.marker(place, look));
+        }
+    }
+
+    /// The way of a line through places that belong to its points.
+    fn path(&self, series: &Series, places: &[Place]) -> Vec<Place> {
+        if series.form != Form::Steps {
+            return places.iter().map(|(x, y)| (x + series.beside, *y)).collect();
+        }
+        let xs: Vec<f64> = series.points.iter().map(|point| point.x).collect();
+        let steps = spans(&xs).into_iter().zip(places);
+        steps.flat_map(|((from, to), (_, y))| [(self.x(from), *y), (self.x(to), *y)]).collect()
+    }
+
+    fn draw_whiskers(&self, scene: &mut Scene, series: &Series, colour: plotters::style::RGBColor) {
+        let points = series.points.iter();
+        for (mut from, mut to) in points.filter_map(|point| self.interval(point)) {
+            (from.0, to.0) = (from.0 + series.beside, to.0 + series.beside);
+            let half = Scene::whisker_half(i32::MAX);
+            scene.whisker([from, to], self.panel.lies(), half, colour);
         }
     }
 
@@ -307,5 +338,33 @@ impl Plot<'_> {
         let lines = named.map(|tick| self.wrapped(&tick.label).len()).max().unwrap_or(0);
         let titled = i32::from(!title.is_empty());
         self.frame.bottom + TICK + TICK_GAP / 2 + LINE_HEIGHT * (lines as i32 + titled)
+    }
+}
+
+/// Where the steps of values that are known at `xs` (in order) begin and end: halfway to the
+/// neighbours; the outermost are as long beyond their value as before it.
+pub(crate) fn spans(xs: &[f64]) -> Vec<(f64, f64)> {
+    let half = |index: usize| {
+        let pair = xs.get(index..index + 2);
+        pair.map(|pair| (pair[1] - pair[0]) / 2.)
+    };
+    let sides = |index: usize| {
+        let before = index.checked_sub(1).and_then(half);
+        let after = half(index);
+        (before.or(after).unwrap_or_default(), after.or(before).unwrap_or_default())
+    };
+    let span = |(index, x): (usize, &f64)| (x - sides(index).0, x + sides(index).1);
+    xs.iter().enumerate().map(span).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_meet_halfway() {
+        assert_eq!(spans(&[1., 3., 7.]), [(0., 2.), (2., 5.), (5., 9.)]);
+        assert_eq!(spans(&[4.]), [(4., 4.)]);
+        assert!(spans(&[]).is_empty());
     }
 }

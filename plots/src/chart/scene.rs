@@ -17,6 +17,7 @@ pub(crate) enum Shape {
     Fill { frame: Frame, colour: RGBColor },
     Line { points: Vec<Place>, colour: RGBColor, width: u32 },
     Area { points: Vec<Place>, colour: RGBColor, opacity: f64 },
+    Disc { at: Place, radius: i32, colour: RGBColor },
     Hatch { frame: Frame, lean: Hatch },
     Text { text: String, at: Place, anchor: Anchor, colour: RGBColor },
 }
@@ -35,6 +36,8 @@ const PITCH: i32 = 10;
 const MARKER: i32 = 9;
 /// Half a paper mark's size \[units\].
 const DIAMOND: i32 = 11;
+/// Half the size of one of many points \[units\].
+const DOT: i32 = 5;
 /// Half the width of a whisker's end \[units\].
 const WHISKER: i32 = 6;
 
@@ -45,6 +48,7 @@ impl Scene {
                 Shape::Fill { frame, colour } => canvas.fill(*frame, *colour),
                 Shape::Line { points, colour, width } => canvas.line(points, *colour, *width),
                 Shape::Area { points, colour, opacity } => canvas.area(points, *colour, *opacity),
+                Shape::Disc { at, radius, colour } => canvas.disc(*at, *radius, *colour),
                 Shape::Hatch { frame, lean } => canvas.hatch(*frame, *lean, PITCH, ON_LIGHT),
                 Shape::Text { text, at, anchor, colour } => {
                     canvas.text(text, *at, *anchor, *colour)
@@ -70,6 +74,10 @@ impl Scene {
         if !text.is_empty() {
             self.shapes.push(Shape::Text { text: text.to_owned(), at, anchor, colour });
         }
+    }
+
+    fn disc(&mut self, at: Place, radius: i32, colour: RGBColor) {
+        self.shapes.push(Shape::Disc { at, radius, colour });
     }
 
     pub(crate) fn outline(&mut self, frame: Frame, colour: RGBColor, width: u32) {
@@ -102,6 +110,10 @@ impl Scene {
                 self.line(&[(x - r, y), (x + r, y)], look.colour, stroke);
                 self.line(&[(x, y - r), (x, y + r)], look.colour, stroke);
             }
+            Marker::Circle => {
+                self.disc((x, y), r + 3, PAPER);
+                self.disc((x, y), r, look.colour);
+            }
             _ => {
                 for (size, colour) in [(r + 3, PAPER), (r, look.colour)] {
                     let points = polygon(look.marker, (x, y), size);
@@ -111,22 +123,22 @@ impl Scene {
         }
     }
 
-    /// A published value upon a bar: a hollow diamond.
-    pub(crate) fn diamond(&mut self, (x, y): Place) {
-        let r = DIAMOND + 3;
-        self.area(vec![(x, y - r), (x + r, y), (x, y + r), (x - r, y)], PAPER, 1.);
-        self.ring((x, y), DIAMOND, INK);
+    /// A published value upon a bar: a hollow diamond with a light rim, so that the bar's own end and
+    /// interval are seen within where they agree.
+    pub(crate) fn diamond(&mut self, place: Place) {
+        self.ring(place, DIAMOND + 2, PAPER, STROKE + 1);
+        self.ring(place, DIAMOND, INK, STROKE + 1);
     }
 
     /// A published value of a line: a hollow diamond so large that the marker of our own value stands
     /// within where they agree, in the line's colour.
     pub(crate) fn ring_around(&mut self, place: Place, colour: RGBColor) {
-        self.ring(place, DIAMOND + 5, colour);
+        self.ring(place, DIAMOND + 5, colour, STROKE + 1);
     }
 
-    fn ring(&mut self, (x, y): Place, r: i32, colour: RGBColor) {
+    fn ring(&mut self, (x, y): Place, r: i32, colour: RGBColor, width: u32) {
         let corners = [(x, y - r), (x + r, y), (x, y + r), (x - r, y), (x, y - r), (x + r, y)];
-        self.line(&corners, colour, STROKE + 1);
+        self.line(&corners, colour, width);
     }
 
     /// A short line across bars, with a light rim so that it is seen upon dark ones.
@@ -137,7 +149,7 @@ impl Scene {
             dashes(points, look.dashes)
         };
         for part in &parts {
-            self.line(part, PAPER, look.width + 3);
+            self.line(part, PAPER, look.width + 2);
         }
         for part in &parts {
             self.line(part, look.colour, look.width);
@@ -145,13 +157,35 @@ impl Scene {
     }
 
     /// An interval from one end to the other, upright or lying, with ends across it.
-    pub(crate) fn whisker(&mut self, from: Place, to: Place, half: i32, colour: RGBColor) {
-        let across = if from.0 == to.0 { (half, 0) } else { (0, half) };
-        self.line(&[from, to], colour, STROKE);
-        for (x, y) in [from, to] {
+    pub(crate) fn whisker(&mut self, ends: [Place; 2], lies: bool, half: i32, colour: RGBColor) {
+        self.whisker_lines(ends, lies, half, (colour, STROKE));
+    }
+
+    /// The same upon a bar: with a light rim, so that the part upon a dark one is seen.
+    pub(crate) fn rimmed_whisker(&mut self, ends: [Place; 2], lies: bool, half: i32) {
+        self.whisker_lines(ends, lies, half + 1, (PAPER, STROKE + 2));
+        self.whisker_lines(ends, lies, half, (INK, STROKE));
+    }
+
+    fn whisker_lines(
+        &mut self,
+        ends: [Place; 2],
+        lies: bool,
+        half: i32,
+        (colour, width): (RGBColor, u32),
+    ) {
+        // Not told by the ends: those of a short interval may be at one place.
+        let across = if lies { (0, half) } else { (half, 0) };
+        self.line(&ends, colour, width);
+        for (x, y) in ends {
             let end = [(x - across.0, y - across.1), (x + across.0, y + across.1)];
-            self.line(&end, colour, STROKE);
+            self.line(&end, colour, width);
         }
+    }
+
+    /// One of many points: small, so that neighbours part.
+    pub(crate) fn dot(&mut self, place: Place, colour: RGBColor) {
+        self.disc(place, DOT, colour);
     }
 
     /// Half the width of a whisker's ends upon a bar that is `thick` units wide.
@@ -179,6 +213,7 @@ impl Shape {
     pub(crate) fn extent(&self) -> Frame {
         match self {
             Self::Fill { frame, .. } | Self::Hatch { frame, .. } => *frame,
+            Self::Disc { at: (x, y), radius: r, .. } => Frame::new(x - r, y - r, x + r, y + r),
             Self::Text { text, at, anchor, .. } => text_frame(text, *at, *anchor),
             Self::Line { points, .. } | Self::Area { points, .. } => {
                 let xs = points.iter().map(|point| point.0);

@@ -1,8 +1,8 @@
 //! App. F: upload policies over link settings.
 
-use super::rows::{lines, of_metric, places, share_values, values};
+use super::rows::{lines, of_metric, places, share_values, values, with_references};
 use super::{FigureError, FigureOf, names, table4};
-use crate::chart::{Axis, Chart, Form, Panel, Point, Scale, Series, Width, number};
+use crate::chart::{Axis, Chart, Form, Legend, Panel, Point, Scale, Series, Width, look, number};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
@@ -11,20 +11,22 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     caption: "Time per token of PipeSD with each upload policy over uplink rates and start-up \
               costs, HumanEval in S1; both axes are logarithmic, so that equal distances are equal \
               ratios. Mean and 95 % interval over seeds. PipeSD uploads by its DP plan; below, the \
-              other policies' mean times over PipeSD's. The paper gives no cells.",
+              other policies' mean times over PipeSD's. Of the references only the bound is shown. The \
+              paper gives no cells.",
     draw,
 };
 
 fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     const METRIC: &str = "tpt_ms";
-    let rows = of_metric(rows, METRIC)?;
+    let rows = with_references(of_metric(rows, METRIC)?, &["bound"]);
     let measure = names::metric(METRIC);
     let startups = table4::distinct(rows.iter().filter_map(|row| row.y));
     let parts: Vec<(String, Vec<&Row>)> = if startups.is_empty() {
         vec![(String::new(), rows)]
     } else {
         let at = |startup: f64| rows.iter().copied().filter(move |row| row.y == Some(startup));
-        let part = |startup: &f64| (format!("{} ms", number(*startup)), at(*startup).collect());
+        let part =
+            |startup: &f64| (format!("start-up {} ms", number(*startup)), at(*startup).collect());
         startups.iter().map(part).collect()
     };
     let mut panels = Vec::new();
@@ -46,8 +48,8 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         }
     }
     panels.extend(below);
-    let notes = vec!["panels: start-up cost of an upload".to_owned()];
-    Ok(Chart { width: Width::Column, columns, plot_height: 300, panels, notes })
+    let (width, legend) = (Width::Page, Legend::Above);
+    Ok(Chart { width, columns, plot_height: 330, panels, notes: vec![], legend })
 }
 
 /// A panel below each: the other policies' times over PipeSD's at the same rate, without intervals, for
@@ -59,7 +61,8 @@ fn ratios(panels: &[Panel]) -> Vec<Panel> {
     };
     let mut below: Vec<Panel> = Vec::new();
     for panel in panels {
-        let others = panel.series.iter().filter(|series| series.method != "pipesd");
+        let policy = |series: &&Series| !look::REFERENCES.contains(&series.method.as_str());
+        let others = panel.series.iter().filter(|series| series.method != "pipesd").filter(policy);
         let others = others.filter(|series| series.form == Form::Line);
         let series: Vec<_> = others
             .map(|series| {
@@ -71,7 +74,7 @@ fn ratios(panels: &[Panel]) -> Vec<Panel> {
             })
             .filter(|series| !series.points.is_empty())
             .collect();
-        let y = Axis::linear("times PipeSD's", [], false);
+        let y = Axis::linear("time, as a multiple of PipeSD's", [], false);
         below.push(Panel { series, ..Panel::new(String::new(), panel.x.clone(), y) });
     }
     if below.iter().any(|panel| panel.series.is_empty()) {

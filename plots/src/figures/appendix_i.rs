@@ -1,8 +1,8 @@
 //! App. I: edges that share one cloud.
 
-use super::rows::{lines, of_metric, places, share_values, values};
+use super::rows::{lines, of_metric, places, share_values, side_by_side, values, with_references};
 use super::{FigureError, FigureOf, names};
-use crate::chart::{Axis, Chart, Form, Panel, Width};
+use crate::chart::{Axis, Chart, Form, Legend, Panel, Width};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
@@ -10,11 +10,17 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     file: "appendix-i.svg",
     caption: "Edges that share one cloud, whose NAVs are verified one by one as in the paper's code, \
               or batched: time per token, time to the first token, and Jain's index of fairness. \
-              Mean and 95 % interval over seeds. The paper gives no cells.",
+              Mean and 95 % interval over seeds, the index's cut off at its greatest value, 1; marks \
+              at one number of edges stand beside each other; no axis begins at zero. Of the \
+              references drafting and verifying in turns (serial split) is shown. The paper gives no \
+              cells.",
     draw,
 };
 
-const METRICS: [&str; 3] = ["tpt_ms", "ttft_ms", "fairness_jain"];
+/// Room beside the least and the greatest number of edges.
+const ROOM: f64 = 0.5;
+const FAIRNESS: &str = "fairness_jain";
+const METRICS: [&str; 3] = ["tpt_ms", "ttft_ms", FAIRNESS];
 
 /// How NAVs are served: the variant without the number of edges that it may begin with.
 fn service(row: &Row) -> &str {
@@ -39,15 +45,16 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     for (index, metric) in metrics.iter().enumerate() {
         let mut row_of_panels = Vec::new();
         for (dataset, service) in &columns {
-            let part = part(&of_metric(rows, metric)?, dataset, service);
+            // The bounds are known for one edge; the other modes do not depend on their number.
+            let rows = with_references(of_metric(rows, metric)?, &["serial"]);
+            let part = part(&rows, dataset, service);
             let last = index + 1 == metrics.len();
             let titles = if index == 0 { title(dataset, service) } else { String::new() };
             row_of_panels.push(panel(&part, metric, titles, last)?);
         }
-        let from_zero = *metric != "fairness_jain";
         share_values(&mut row_of_panels, |title, values| {
-            let axis = Axis::linear(title, values.iter().copied(), from_zero);
-            if from_zero { axis } else { up_to_one(axis, &values) }
+            let axis = Axis::linear(title, values, false);
+            if *metric == FAIRNESS { up_to_one(axis) } else { axis }
         });
         for panel in row_of_panels.iter_mut().skip(1) {
             panel.y = panel.y.clone().unlabelled();
@@ -55,12 +62,13 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         panels.extend(row_of_panels);
     }
     let width = if columns.len() > 2 { Width::Page } else { Width::Column };
-    Ok(Chart { width, columns: columns.len(), plot_height: 260, panels, notes: vec![] })
+    let (columns, legend) = (columns.len(), Legend::Above);
+    Ok(Chart { width, columns, plot_height: 260, panels, notes: vec![], legend })
 }
 
-/// Jain's index is at most 1: unless an interval passes it, the axis ends there.
-fn up_to_one(mut axis: Axis, values: &[f64]) -> Axis {
-    if axis.low < 1. && axis.high > 1. && values.iter().all(|value| *value <= 1.) {
+/// Jain's index is at most 1, where the axis ends.
+fn up_to_one(mut axis: Axis) -> Axis {
+    if axis.low < 1. && axis.high > 1. {
         axis.ticks.retain(|tick| tick.at < 1. + 1e-9);
         axis.high = 1.;
     }
@@ -81,13 +89,21 @@ fn part<'a>(rows: &[&'a Row], dataset: &str, wanted: &str) -> Vec<&'a Row> {
 }
 
 fn panel(rows: &[&Row], metric: &str, title: String, last: bool) -> Result<Panel, FigureError> {
-    let series = lines(rows, Form::Line)?;
+    let mut series = lines(rows, Form::Line)?;
+    side_by_side(&mut series, 8);
+    if metric == FAIRNESS {
+        // An interval from a normal distribution knows nothing of the index's range.
+        let points = series.iter_mut().flat_map(|series| &mut series.points);
+        points.filter_map(|point| point.interval.as_mut()).for_each(|(low, high)| {
+            (*low, *high) = (low.min(1.), high.min(1.));
+        });
+    }
     let edges = places(&series);
     let low = edges.iter().copied().fold(f64::INFINITY, f64::min);
     let high = edges.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut x = Axis::linear("edges", [low - 0.3, high + 0.3], false);
+    let mut x = Axis::linear("edges", [low - ROOM, high + ROOM], false);
     // Edges are counted: no tick between two numbers.
-    (x.low, x.high) = (low - 0.3, high + 0.3);
+    (x.low, x.high) = (low - ROOM, high + ROOM);
     x.ticks = Axis::swept("", crate::chart::Scale::Log2, edges).ticks;
     let x = if last { x } else { x.unlabelled() };
     let y = Axis::linear(&names::metric(metric), values(&series), true);

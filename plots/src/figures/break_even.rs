@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use super::rows::{distinct, of_metric, with};
 use super::{FigureError, FigureOf, names, table4};
-use crate::chart::{Axis, Cell, Chart, Panel, Scale, Width};
+use crate::chart::{Axis, Cell, Chart, Legend, Panel, Width, number};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
     item: "break-even",
     file: "break-even.svg",
     caption: "Which way of decoding takes the least time per token, and how many times less than the \
-              next best (number, and depth of colour).",
+              next best (number, and depth of colour), HumanEval in S1. Thick borders part winners.",
     draw,
 };
+
+/// Panels in a row.
+const COLUMNS: usize = 3;
 
 fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     let rows = of_metric(rows, "tpt_ms")?;
@@ -23,15 +26,25 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         let cells = cells(&with(&rows, |row| &row.variant, variant))?;
         let xs = table4::distinct(cells.iter().map(|cell| cell.x));
         let ys = table4::distinct(cells.iter().map(|cell| cell.y));
-        let x = Axis::swept("round trip (ms)", Scale::Log10, xs.iter().copied()).around(&xs);
-        let y = Axis::swept("uplink (Mbit/s)", Scale::Log2, ys.iter().copied()).around(&ys);
-        let y = if index == 0 { y } else { y.unlabelled() };
+        // Cells of equal size have room for a number each.
+        let place =
+            |values: &[f64], value| values.iter().take_while(|other| **other < value).count();
+        let cells = cells.into_iter().map(|cell| Cell {
+            x: place(&xs, cell.x) as f64,
+            y: place(&ys, cell.y) as f64,
+            ..cell
+        });
+        let cells = cells.collect();
+        let x = Axis::groups("round trip (ms)", xs.iter().map(|x| number(*x)));
+        let y = Axis::groups("uplink (Mbit/s)", ys.iter().map(|y| number(*y)));
+        let y = if index % COLUMNS == 0 { y } else { y.unlabelled() };
         panels.push(Panel { cells, ..Panel::new(names::payload(variant), x, y) });
     }
-    let columns = panels.len().min(3);
+    let columns = panels.len().min(COLUMNS);
     let rows = panels.iter().map(|panel| panel.y.ticks.len()).max().unwrap_or_default();
-    let notes = vec!["number: how many times faster than the next best".to_owned()];
-    Ok(Chart { width: Width::Page, columns, plot_height: 70 * rows as i32, panels, notes })
+    let notes = vec!["number: how many times faster".to_owned(), "than the next best".to_owned()];
+    let (width, legend) = (Width::Page, Legend::InGap);
+    Ok(Chart { width, columns, plot_height: 42 * rows as i32, panels, notes, legend })
 }
 
 /// The winner of each place, with how many times it is better than the next.

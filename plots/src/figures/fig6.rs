@@ -2,7 +2,7 @@
 
 use super::rows::{distinct, lines, of_metric, places, values, with};
 use super::{FigureError, FigureOf, names};
-use crate::chart::{Axis, Chart, Form, Panel, Point, Series, Width};
+use crate::chart::{Axis, Chart, Form, Legend, Panel, Point, Series, Width};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
@@ -10,7 +10,7 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     file: "fig6.svg",
     caption: "What the monitor measures and what it makes of it: upload time against tokens, and \
               draft time against the length of the prefix. Points: mean and standard deviation; \
-              lines: as fitted.",
+              lines: as fitted, mean over seeds. The axis of draft times does not begin at zero.",
     draw,
 };
 
@@ -19,7 +19,8 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     let panels: Result<Vec<Panel>, FigureError> =
         panels.into_iter().map(|(metric, across)| panel(rows, metric, across)).collect();
     let panels = panels?;
-    Ok(Chart { width: Width::Column, columns: 2, plot_height: 300, panels, notes: vec![] })
+    let (width, legend) = (Width::Column, Legend::Above);
+    Ok(Chart { width, columns: 2, plot_height: 300, panels, notes: vec![], legend })
 }
 
 fn panel(rows: &[Row], metric: &str, across: &str) -> Result<Panel, FigureError> {
@@ -29,7 +30,10 @@ fn panel(rows: &[Row], metric: &str, across: &str) -> Result<Panel, FigureError>
     for method in distinct(rows.iter().copied(), |row| &row.method) {
         let of_method = with(&rows, |row| &row.method, method);
         if method == "fitted" {
-            fitted.extend(lines(&of_method, Form::Line)?);
+            for mut series in lines(&of_method, Form::Line)? {
+                series.points.iter_mut().for_each(|point| point.interval = None);
+                fitted.push(series);
+            }
             continue;
         }
         for mut series in lines(&of_method, Form::Points)? {
@@ -42,7 +46,8 @@ fn panel(rows: &[Row], metric: &str, across: &str) -> Result<Panel, FigureError>
     let mut series: Vec<Series> = measured.into_iter().chain(fitted).collect();
     one_line_if_constant(&mut series);
     let x = Axis::linear(across, places(&series), true);
-    let y = Axis::linear(&names::metric(metric), values(&series), true);
+    // A draft step takes the same time at any prefix: from zero its deviations would not be seen.
+    let y = Axis::linear(&names::metric(metric), values(&series), metric != "draft_ms");
     Ok(Panel { series, ..Panel::new(String::new(), x, y) })
 }
 

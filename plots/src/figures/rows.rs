@@ -6,6 +6,8 @@ use crate::results::{Role, Row};
 
 /// How much of a group's room its bars take.
 const GROUP: f64 = 0.84;
+/// How much of it a reference takes: its ends are seen beside the bars.
+const LEVEL: f64 = 0.96;
 
 /// The distinct keys of rows, in order of appearance.
 pub(super) fn distinct<'a>(
@@ -38,6 +40,13 @@ pub(super) fn is_reference(row: &Row) -> bool {
     row.role == Some(Role::Reference) || look::REFERENCES.contains(&row.method.as_str())
 }
 
+/// The rows of methods and of those references that are `kept`: others would squeeze the scale, or
+/// stand in another figure.
+pub(super) fn with_references<'a>(rows: Vec<&'a Row>, kept: &[&str]) -> Vec<&'a Row> {
+    let shown = |row: &&Row| !is_reference(row) || kept.contains(&row.method.as_str());
+    rows.into_iter().filter(shown).collect()
+}
+
 /// Grouped bars: group `i` is centred on x = i, its methods stand side by side in one order for all
 /// groups; references are short lines through the group.
 pub(super) fn bars<'a>(
@@ -64,14 +73,13 @@ pub(super) fn bars<'a>(
         let of_method = with(rows, |row| &row.method, method);
         let at = |row: &'a Row| group(row).map(|group| group as f64);
         // A line this short has no room for an interval besides.
-        let mut line = one(method, Form::Level(GROUP), &of_method, at);
-        line.points.iter_mut().for_each(|point| point.interval = None);
-        series.push(line);
+        series.push(without_intervals(one(method, Form::Level(LEVEL), &of_method, at)));
     }
     shown(series.into_iter().chain(papers))
 }
 
-/// Lines over `x_of`: methods with their intervals and the published values, references before them.
+/// Lines over x: methods with their intervals and the published values; before them references,
+/// without.
 ///
 /// # Errors
 /// If a row has no x, or two rows of a method have the same.
@@ -87,7 +95,7 @@ pub(super) fn lines(rows: &[&Row], form: Form) -> Result<Vec<Series>, FigureErro
             return Err(FigureError::twice(method, &twice[0].metric, position(twice[0])));
         }
         if is_reference(of_method[0]) {
-            references.push(one(method, form, &of_method, |row| row.x));
+            references.push(without_intervals(one(method, form, &of_method, |row| row.x)));
         } else {
             methods.push(one(method, form, &of_method, |row| row.x));
             papers.push(paper(method, &of_method, |row| row.x));
@@ -96,21 +104,48 @@ pub(super) fn lines(rows: &[&Row], form: Form) -> Result<Vec<Series>, FigureErro
     Ok(shown(references.into_iter().chain(methods).chain(papers)))
 }
 
+fn without_intervals(mut series: Series) -> Series {
+    series.points.iter_mut().for_each(|point| point.interval = None);
+    series
+}
+
+/// Puts the lines and marks of methods beside each other, `apart` units from one to the next, each
+/// with its published values. References stay where they are.
+pub(super) fn side_by_side(series: &mut [Series], apart: i32) {
+    let mut methods: Vec<String> = Vec::new();
+    for one in series.iter().filter(|one| !look::REFERENCES.contains(&one.method.as_str())) {
+        if !methods.contains(&one.method) {
+            methods.push(one.method.clone());
+        }
+    }
+    for one in series {
+        if let Some(index) = methods.iter().position(|method| *method == one.method) {
+            one.beside = apart * (2 * index as i32 - (methods.len() as i32 - 1)) / 2;
+        }
+    }
+}
+
 fn position(row: &Row) -> f64 {
     row.x.unwrap_or_default()
 }
 
-/// Lying bars: row `i` of the figure is at y = i.
+/// Lying bars: of the rows that are no references, row `i` is at y = i. References are upright lines.
 pub(super) fn lying(rows: &[&Row], style: impl Fn(&str) -> &'static str) -> Vec<Series> {
     let mut series = Vec::new();
     let mut papers = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        let turned = |mut series: Series| {
-            for point in &mut series.points {
-                (point.x, point.y) = (point.y, point.x);
-            }
-            series
-        };
+    let turned = |mut series: Series| {
+        for point in &mut series.points {
+            (point.x, point.y) = (point.y, point.x);
+        }
+        series
+    };
+    let (references, bars): (Vec<&Row>, Vec<&Row>) =
+        rows.iter().copied().partition(|row| is_reference(row));
+    for row in references {
+        let level = one(&row.method, Form::Level(f64::INFINITY), &[row], |_| Some(0.));
+        papers.push(turned(without_intervals(level)));
+    }
+    for (index, row) in bars.iter().enumerate() {
         let at = |_: &Row| Some(index as f64);
         let mut bar = turned(one(&row.method, Form::Bars(0.66), &[*row], at));
         style(&row.method).clone_into(&mut bar.style);
@@ -176,7 +211,7 @@ pub(super) fn bar_panel(
     groups: Vec<String>,
     series: Vec<Series>,
 ) -> Panel {
-    let y = Axis::linear(measure, values(&series), true);
+    let y = Axis::from_zero(measure, values(&series));
     Panel { series, ..Panel::new(title, Axis::groups("", groups), y) }
 }
 

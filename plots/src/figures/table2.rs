@@ -2,7 +2,7 @@
 
 use super::rows::{bar_panel, bars, distinct, of_metric, share_values, with};
 use super::{FigureError, FigureOf, names};
-use crate::chart::{Axis, Chart, Width};
+use crate::chart::{Axis, Chart, Legend, Width};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
@@ -28,6 +28,16 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
             bar_panel(names::dataset(dataset), &measure, groups.clone(), series)
         })
         .collect();
-    share_values(&mut panels, |title, values| Axis::linear(title, values, true));
-    Ok(Chart { width: Width::Column, columns: 2, plot_height: 340, panels, notes: vec![] })
+    share_values(&mut panels, Axis::from_zero);
+    for panel in panels.iter_mut().skip(1) {
+        panel.y = panel.y.clone().unlabelled();
+    }
+    Ok(Chart {
+        width: Width::Column,
+        columns: 2,
+        plot_height: 340,
+        panels,
+        notes: vec![],
+        legend: Legend::Above,
+    })
 }

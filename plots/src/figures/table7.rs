@@ -1,15 +1,15 @@
 //! Table 7: what the methods do, beyond their times.
 
-use super::rows::{bar_panel, bars, distinct, of_metric};
+use super::rows::{bar_panel, bars, distinct, of_metric, with_references};
 use super::{FigureError, FigureOf, names};
-use crate::chart::{Chart, Width};
+use crate::chart::{Chart, Legend, Width};
 use crate::results::Row;
 
 pub(super) const FIGURE: FigureOf = FigureOf {
     item: "table7",
     file: "table7.svg",
     caption: "How the methods draft and verify, HumanEval in S1: mean and 95 % interval over seeds. \
-              Diamonds: the paper's Table 7.",
+              Diamonds: the paper's Table 7. The references are those of Table 1.",
     draw,
 };
 
@@ -18,7 +18,8 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     let panels: Result<Vec<_>, FigureError> = metrics
         .iter()
         .map(|metric| {
-            let series = bars(&of_metric(rows, metric)?, &[""], |_| "");
+            let rows = with_references(of_metric(rows, metric)?, &[]);
+            let series = bars(&rows, &[""], |_| "");
             Ok(bar_panel(String::new(), &names::metric(metric), vec![String::new()], series))
         })
         .collect();
@@ -26,5 +27,6 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     if panels.is_empty() {
         return Err(FigureError::no_rows("tpt_ms"));
     }
-    Ok(Chart { width: Width::Column, columns: 2, plot_height: 230, panels, notes: vec![] })
+    let (width, legend) = (Width::Column, Legend::Above);
+    Ok(Chart { width, columns: 2, plot_height: 210, panels, notes: vec![], legend })
 }

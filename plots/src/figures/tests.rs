@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::{FIGURES, figures_of, names, rows};
-use crate::chart::{Axis, Chart, Form, Panel, Point, Series, Width, checks};
+use crate::chart::{Axis, Chart, Form, Legend, Panel, Point, Series, Width, checks, number};
 use crate::results::{COLUMNS, Row, parse};
 
 /// A result file under construction.
@@ -46,8 +46,29 @@ impl File {
 }
 
 const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
-const REFERENCES: [&str; 4] = ["bound", "cloud_only", "edge_only", "serial"];
+const REFERENCES: [&str; 5] = ["bound", "bound_empty_navs", "cloud_only", "edge_only", "serial"];
 const DATASETS: [&str; 2] = ["humaneval", "gsm8k"];
+
+/// The references that an item's figure shows. The others are left out, and its caption says so:
+/// the cloud alone (16 ms) and the slowest edges alone (0.9 s) would squeeze the scale of bars; over
+/// numbers of edges the bounds are known for one alone and other modes do not depend on them; over
+/// pairs of thresholds no reference depends on them; Table 7's stand in Table 1.
+fn references_of(item: &str) -> &'static [&'static str] {
+    match item {
+        "table1" | "table6" => &["bound", "serial"],
+        "fig5" => &["bound", "bound_empty_navs", "edge_only", "serial"],
+        "appendix-f" => &["bound"],
+        "appendix-i" => &["serial"],
+        _ => &[],
+    }
+}
+
+/// Whether a row is one of those that its item's figure shows. Besides references, a figure leaves out
+/// what is not its metric.
+fn is_shown(row: &Row) -> bool {
+    let reference = REFERENCES.contains(&row.method.as_str());
+    !reference || references_of(&row.item).contains(&row.method.as_str())
+}
 
 /// A value for the `index`-th row: all differ.
 fn value(index: usize) -> f64 {
@@ -83,8 +104,11 @@ fn table(item: &str) -> File {
         }
         "table3" => {
             for dataset in DATASETS {
-                for method in ["paper", "bayes", "grid", "random"] {
-                    add([dataset, "s1-laptop", "", method, "tpt_ms"], method != "paper");
+                for variant in ["20 tokens", "130 tokens"] {
+                    for method in ["paper", "bayes", "grid", "random"] {
+                        let names = [dataset, "s1-laptop", variant, method, "tpt_ms"];
+                        add(names, method != "paper" && variant == "20 tokens");
+                    }
                 }
             }
         }
@@ -92,11 +116,17 @@ fn table(item: &str) -> File {
             for method in ["vanilla", "pipesd_no_pipeline", "pipesd_token_threshold", "pipesd"] {
                 add(["humaneval", "s1-laptop", "", method, "tpt_ms"], true);
             }
+            for method in REFERENCES {
+                add(["humaneval", "s1-laptop", "", method, "tpt_ms"], false);
+            }
         }
         _ => {
             for metric in ["nav_frequency", "draft_length_mean", "acceptance_rate", "tpt_ms"] {
                 let names = |method| ["humaneval", "s1-laptop", "", method, metric];
                 METHODS.iter().for_each(|method| add(names(method), true));
+            }
+            for method in REFERENCES {
+                add(["humaneval", "s1-laptop", "", method, "tpt_ms"], false);
             }
         }
     }
@@ -109,7 +139,9 @@ fn sweep(item: &str) -> File {
     let mut add =
         |variant: &str, method: &str, metric: &str, x: f64, y: Option<f64>, paper: bool| {
             index += 1;
-            let (at, value) = ([Some(x), y], value(index));
+            // What cannot be above 1 is not.
+            let most = if metric == "fairness_jain" { 320. } else { 1. };
+            let (at, value) = ([Some(x), y], value(index) / most);
             let names = ["humaneval", "s1-laptop", variant, method, metric];
             file.row(item, names, at, [Some(value), paper.then_some(value * 1.1)]);
         };
@@ -139,6 +171,8 @@ fn sweep(item: &str) -> File {
                     {
                         add("", method, "tpt_ms", x, Some(startup), false);
                     }
+                    let add = |method: &&str| add("", method, "tpt_ms", x, Some(startup), false);
+                    REFERENCES.iter().for_each(add);
                 }
             }
         }
@@ -152,18 +186,27 @@ fn sweep(item: &str) -> File {
                             add(&variant, method, metric, f64::from(x), None, false);
                         }
                     }
+                    // The bounds are known for one edge.
+                    let known = |method: &&&str| x == 1 || !method.starts_with("bound");
+                    for method in REFERENCES.iter().filter(known) {
+                        add(&variant, method, "tpt_ms", f64::from(x), None, false);
+                    }
                 }
             }
         }
         "s4" => {
             for step in 0..40 {
                 let x = f64::from(step) * 5.;
-                add("", "", "uplink_mbps", x, None, false);
-                for method in ["vanilla", "pipesd", "pipesd_online"] {
+                add("", "link", "uplink_mbps", x, None, false);
+                for method in ["vanilla", "pipesd", "pipesd_online", "pipesd_paper_tuner"] {
                     add("", method, "tpt_ms", x, None, false);
                 }
-                for metric in ["sequence_threshold", "token_threshold", "window_tokens"] {
-                    add("", "pipesd_online", metric, x, None, false);
+                for method in ["pipesd_online", "pipesd_paper_tuner"] {
+                    for metric in
+                        ["sequence_threshold", "token_threshold", "window_tokens", "plan_batches"]
+                    {
+                        add("", method, metric, x, None, false);
+                    }
                 }
             }
         }
@@ -184,6 +227,7 @@ fn map(item: &str) -> File {
     for (x, y) in xs.into_iter().flat_map(|x| ys.map(|y| (x, y))) {
         if item == "table4" {
             add("", "pipesd", x, y);
+            REFERENCES.iter().for_each(|method| add("", method, x, y));
             continue;
         }
         for variant in ["full", "lazy", "ids"] {
@@ -213,9 +257,7 @@ fn told_by(chart: &Chart, place: bool) -> Told {
             for point in &series.points {
                 let (x, value) = if panel.lies() { (point.y, point.x) } else { (point.x, point.y) };
                 let x = if place { format!("at {x} ") } else { String::new() };
-                let reference = matches!(series.form, Form::Level(_));
-                let paper = series.form == Form::Paper;
-                let interval = if reference || paper { None } else { point.interval };
+                let (paper, interval) = (series.form == Form::Paper, point.interval);
                 told.push((series.method.clone(), paper, format!("{x}{value} {interval:?}")));
             }
         }
@@ -224,12 +266,15 @@ fn told_by(chart: &Chart, place: bool) -> Told {
     told
 }
 
+/// Times, counts and rates are not negative, Jain's index is at most 1: intervals are cut off there.
 fn told_of(rows: &[Row], place: bool) -> Told {
     let mut told = Told::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| is_shown(row)) {
         let x = row.x.filter(|_| place).map_or_else(String::new, |x| format!("at {x} "));
-        let level = !place && rows::is_reference(row);
-        let interval = if level { None } else { row.interval() };
+        let most = if row.metric == "fairness_jain" { 1. } else { f64::INFINITY };
+        let cut = |end: f64| if row.item == "s4" { end.max(0.) } else { end.min(most) };
+        let interval = row.interval().filter(|_| !rows::is_reference(row));
+        let interval = interval.map(|(low, high)| (cut(low), cut(high)));
         let method = || row.method.clone();
         told.extend(row.mean.map(|mean| (method(), false, format!("{x}{mean} {interval:?}"))));
         told.extend(row.paper.map(|paper| (method(), true, format!("{x}{paper} None"))));
@@ -265,7 +310,17 @@ fn what_is_plotted_is_what_the_rows_say() {
         ("appendix-i", true),
         ("s4", true),
     ] {
-        let rows = file(item).rows();
+        let mut rows = file(item).rows();
+        if ["s4", "appendix-i"].contains(&item) {
+            // Intervals wide enough to pass both ends of what can be.
+            rows.iter_mut().step_by(3).for_each(|row| {
+                (row.ci95_low, row.ci95_high) =
+                    (row.mean.map(|mean| mean * -0.2), row.mean.map(|mean| mean * 2.2));
+            });
+        }
+        if item == "appendix-i" {
+            rows.iter_mut().for_each(|row| row.ci95_low = row.mean.map(|mean| mean * 0.8));
+        }
         let figure = figures_of(item).next().expect("it has a figure");
         let mut chart = (figure.draw)(&rows).expect("it draws");
         if item == "appendix-f" {
@@ -284,6 +339,7 @@ fn bars_stand_in_their_groups() {
     for (panel, dataset) in chart.panels.iter().zip(DATASETS) {
         for series in &panel.series {
             assert_eq!(series.points.len(), 4, "{}", series.method);
+            assert!(METHODS.contains(&series.method.as_str()) || series.form == Form::Level(0.96));
             for (group, point) in series.points.iter().enumerate() {
                 assert_eq!(point.x.round() as usize, group);
                 let scenario = ["s1-laptop", "s2-phone", "s3-iot", "s4-dynamic"][group];
@@ -308,6 +364,10 @@ fn appendix_f_shows_ratios_below() {
     let chart = (super::appendix_f::FIGURE.draw)(&file("appendix-f").rows()).expect("it draws");
     let (above, below) = chart.panels.split_at(chart.columns);
     assert_eq!((above.len(), below.len()), (3, 3));
+    let rates = ["5", "10", "20", "40", "80", "200"];
+    for panel in below {
+        assert!(panel.x.labelled && panel.x.ticks.iter().map(|tick| &tick.label).eq(rates));
+    }
     for (above, below) in above.iter().zip(below) {
         let of = |method: &str| above.series.iter().find(|series| series.method == method);
         let ours = of("pipesd").expect("PipeSD");
@@ -319,6 +379,39 @@ fn appendix_f_shows_ratios_below() {
                 assert_eq!(point.y, theirs.points[index].y / ours.points[index].y);
             }
         }
+    }
+}
+
+/// Each panel of thresholds shows R1 and R2 of one tuner, named at their ends and not in the legend;
+/// no time is negative.
+#[test]
+fn s4_parts_the_tuners() {
+    let chart = (super::s4::FIGURE.draw)(&file("s4").rows()).expect("it draws");
+    let parts = [(1, "pipesd_online"), (3, "pipesd_paper_tuner")];
+    for (panel, method) in parts.map(|(index, method)| (&chart.panels[index], method)) {
+        let styles: Vec<&str> = panel.series.iter().map(|series| &series.style[..]).collect();
+        assert_eq!(styles, ["sequence_threshold", "token_threshold"]);
+        assert!(panel.series.iter().all(|one| one.method == method && one.label.is_empty()));
+        let notes = panel.notes.iter().zip(["R1", "R2"]).zip(&panel.series);
+        for ((note, name), series) in notes {
+            assert_eq!((note.text.as_str(), note.at), (name, series.points[39].y));
+        }
+        assert_eq!(panel.notes.len(), 2);
+    }
+    assert!(chart.panels.iter().all(|panel| panel.y.low == 0.), "all begin at zero");
+}
+
+/// Jain's index is at most 1: so is its axis. Marks stand beside each other, references do not.
+#[test]
+fn appendix_i_s_fairness_ends_at_1() {
+    let chart = (super::appendix_i::FIGURE.draw)(&file("appendix-i").rows()).expect("it draws");
+    let fairness = &chart.panels[2 * chart.columns..];
+    assert_eq!(fairness.len(), chart.columns);
+    assert!(fairness.iter().all(|panel| panel.y.high <= 1.));
+    for series in chart.panels.iter().flat_map(|panel| &panel.series) {
+        let place = METHODS.iter().position(|method| *method == series.method);
+        let beside = place.map_or(0, |place| [-12, -4, 4, 12][place]);
+        assert_eq!(series.beside, beside, "{}", series.method);
     }
 }
 
@@ -350,15 +443,18 @@ fn the_break_even_map_names_the_fastest() {
     for panel in &chart.panels {
         assert_eq!(panel.cells.len(), 15);
         for cell in &panel.cells {
+            let label = |axis: &Axis, at: f64| axis.ticks[at as usize].label.clone();
+            let place = (label(&panel.x, cell.x), label(&panel.y, cell.y));
             let here = rows.iter().filter(|row| {
-                names::payload(&row.variant) == panel.title
-                    && (row.x, row.y) == (Some(cell.x), Some(cell.y))
+                let (x, y) = row.x.zip(row.y).expect("a place");
+                names::payload(&row.variant) == panel.title && (number(x), number(y)) == place
             });
             let mut times: Vec<(f64, &str)> =
                 here.filter_map(|row| Some((row.mean?, row.method.as_str()))).collect();
             times.sort_by(|one, other| one.0.total_cmp(&other.0));
             assert_eq!((times.len(), times[0].1), (4, cell.winner.as_str()));
             assert_eq!(cell.value, times[1].0 / times[0].0);
+            assert_eq!(cell.labels[1], format!("{:.1}", cell.value));
         }
     }
 }
@@ -368,6 +464,8 @@ fn table_4_marks_the_least_and_puts_each_value_in_its_cell() {
     let rows = file("table4").rows();
     let chart = (super::table4::FIGURE.draw)(&rows).expect("it draws");
     let panel = &chart.panels[0];
+    assert_eq!(panel.cells.len(), 15, "references have no cells");
+    let rows: Vec<Row> = rows.into_iter().filter(is_shown).collect();
     let least = rows.iter().filter_map(|row| row.mean).fold(f64::INFINITY, f64::min);
     for row in &rows {
         let label = |axis: &Axis, at: f64| axis.ticks[at as usize].label.clone();
@@ -429,7 +527,14 @@ fn lines_chart(values: &[Vec<(f64, f64)>], methods: &[String]) -> Chart {
         .collect();
     let panel = rows::swept_panel("part".to_owned(), ("across", "upright (ms)"), series);
     let panels = vec![panel.clone(), Panel { title: String::new(), ..panel }];
-    Chart { width: Width::Column, columns: 2, plot_height: 300, panels, notes: vec![] }
+    Chart {
+        width: Width::Column,
+        columns: 2,
+        plot_height: 300,
+        panels,
+        notes: vec![],
+        legend: Legend::Above,
+    }
 }
 
 proptest! {
