@@ -35,8 +35,11 @@ pub struct Reference {
 /// A token takes a pass without drafts (the NAV's GPU base at its position, without the server's
 /// overhead of a NAV) and a reply's bytes on the downlink. The upload of the prompt, its prefill and
 /// one overhead are in the time to the first token. Decoding lasts from then to the arrival of
-/// the last token. The requests are those of the first edge, one after another, and it has the cloud
-/// to itself.
+/// the last token. The requests are those of the first edge, one after another.
+///
+/// Where `edges` share the cloud they take turns, `verify_batch_max` of them in a pass, as their NAVs
+/// would: a token of each user takes as many passes as all of them need, each as long as this user's,
+/// and the other users' tokens in it cost what verified tokens do. All users ask all the time.
 #[must_use]
 pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     let payload = setup.edge.method.payload;
@@ -45,6 +48,7 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     let mut downlink =
         Line::new(Link::new(&in_run(&setup.downlink, seed), seed.stream("downlink", 0)));
     let verification = &setup.profile.verification;
+    let shares = shares(u64::from(setup.edges), u64::from(setup.cloud.verify_batch_max));
     let mut now = Instant::ZERO;
     let (mut decoding, mut first_token) = (Duration::ZERO, Duration::ZERO);
     let (mut tokens, mut requests) = (0_u64, 0_u64);
@@ -61,7 +65,9 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
             .passes
             .iter()
             .map(|&(_, base_ms)| {
-                at += verification.pass(base_ms, 0);
+                for &users in &shares {
+                    at += verification.pass(base_ms, users - 1);
+                }
                 (at, WireFormat::reply_bytes())
             })
             .collect();
@@ -76,6 +82,12 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
         tpt_ms: as_millis(decoding) / tokens as f64,
         ttft_ms: Some(as_millis(first_token) / requests as f64),
     }
+}
+
+/// Users in each of the passes that give every one of `users` a token, at most `batch` in one.
+fn shares(users: u64, batch: u64) -> Vec<u64> {
+    let passes = users.div_ceil(batch);
+    (0..passes).map(|pass| (users - pass * batch).min(batch)).collect()
 }
 
 /// A link and the number of its next message.

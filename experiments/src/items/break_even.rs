@@ -38,6 +38,9 @@ struct Variant {
     /// Whether it serves them in one pass instead of one by one.
     #[serde(default)]
     batched: bool,
+    /// Uplink rates of this map, if not the plan's: with few bytes the rate hardly matters.
+    #[serde(default)]
+    uplink_mbps: Option<Vec<f64>>,
     /// Whether decoding in the cloud alone may be chosen.
     #[serde(default = "yes")]
     cloud_only: bool,
@@ -60,25 +63,34 @@ struct Point<'a> {
 }
 
 /// Seeds on which a deployment's setting is chosen: none that judges it is as large.
-const CHOICE_SEEDS: std::ops::Range<u64> = 1 << 41..(1 << 41) + 2;
+const CHOICE_SEEDS: u64 = 1 << 41;
+/// Runs of such a choice with one user. Where users share, each run decodes as many prompts at once.
+const CHOICE_RUNS: u32 = 4;
 
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let mut points = Vec::new();
     for variant in &plan.variants {
-        for &uplink_mbps in &plan.uplink_mbps {
+        for &uplink_mbps in variant.uplink_mbps.as_ref().unwrap_or(&plan.uplink_mbps) {
             for &round_trip_ms in &plan.round_trip_ms {
                 points.push(Point { variant, round_trip_ms, uplink_mbps });
             }
         }
     }
     let rivals = Rivals::load(plan, context)?;
-    let rows = map_all(&points, &context.head.item, context.jobs, |point| rivals.at(*point))?;
+    let judged = map_all(&points, &context.head.item, context.jobs, |point| rivals.at(*point))?;
     let mut report = Report::new(context);
     for variant in &plan.variants {
-        report.tables.push(map(plan, variant, &points, &rows));
+        report.tables.push(map(plan, variant, &points, &judged));
     }
-    report.rows = rows.into_iter().flatten().collect();
+    report.rows = judged.into_iter().flatten().map(|judged| judged.row).collect();
     Ok(report)
+}
+
+/// A deployment at a point.
+struct Judged {
+    row: Row,
+    /// Time per token of each seed \[ms\].
+    times: Vec<f64>,
 }
 
 /// The deployments, read once.
@@ -103,34 +115,48 @@ impl<'a> Rivals<'a> {
         Ok(Self { plan, context, serial, pipesd })
     }
 
-    /// Time per token of each deployment at a point.
-    fn at(&self, point: Point<'_>) -> Result<Vec<Row>> {
-        let environment = vec![
+    /// Time per token of each deployment at a point, run by run.
+    fn at(&self, point: Point<'_>) -> Result<Vec<Judged>> {
+        let Variant { payload, users, batched, cloud_only, .. } = point.variant;
+        let mut environment = vec![
             format!("propagation_ms={}", point.round_trip_ms / 2.0),
             format!("uplink_mbps={}", point.uplink_mbps),
-            format!("payload={}", point.variant.payload),
+            format!("payload={payload}"),
         ];
+        if *users > 1 {
+            environment.push(format!("edges={users}"));
+        }
+        if *batched {
+            environment.push(format!("verify_batch={users}"));
+        }
         let plain = self.serial.with(&environment)?.setup(self.context.size.tokens, false)?;
-        let mut rows = Vec::new();
-        if point.variant.cloud_only {
-            let cloud: Vec<f64> = seed_range(self.context.seed, self.context.size.seeds)?
-                .map(|seed| cloud_only(&plain, seed, point.variant))
-                .collect();
-            rows.push(self.row(point, "cloud_only", &cloud, String::new()));
+        let mut judged = Vec::new();
+        if *cloud_only {
+            let times =
+                self.seeds(*users)?.map(|seed| reference::cloud_only(&plain, Seed(seed)).tpt_ms);
+            judged.push(self.judged(point, "cloud_only", times.collect(), String::new()));
         }
         if let Some(edge) = reference::edge_only(&plain) {
-            rows.push(self.row(point, "edge_only", &[edge.tpt_ms], String::new()));
+            let times = self.seeds(*users)?.map(|_| edge.tpt_ms).collect();
+            judged.push(self.judged(point, "edge_only", times, String::new()));
         }
         let lengths = self.plan.draft_lengths.iter().map(|n| format!("draft_length={n}"));
         let thresholds =
             self.plan.sequence_thresholds.iter().map(|r| format!("sequence_threshold={r}"));
         let (serial, pipesd) = (&self.serial, &self.pipesd);
-        rows.push(self.best(point, "serial", serial, &environment, lengths.collect())?);
-        rows.push(self.best(point, "pipesd", pipesd, &environment, thresholds.collect())?);
-        Ok(rows)
+        judged.push(self.best(point, "serial", serial, &environment, lengths.collect())?);
+        judged.push(self.best(point, "pipesd", pipesd, &environment, thresholds.collect())?);
+        Ok(judged)
     }
 
-    /// A method at the setting that is fastest on other prompts.
+    /// Seeds that judge a point: fewer where each run decodes for many users.
+    fn seeds(&self, users: u32) -> Result<std::ops::Range<u64>> {
+        let seeds = self.context.size.seeds;
+        let seeds = if users > 1 { (seeds / 4).max(2) } else { seeds };
+        Ok(seed_range(self.context.seed, seeds)?)
+    }
+
+    /// A method at the setting that is fastest on other prompts in the same environment.
     fn best(
         &self,
         point: Point<'_>,
@@ -138,35 +164,37 @@ impl<'a> Rivals<'a> {
         base: &Configuration,
         environment: &[String],
         settings: Vec<String>,
-    ) -> Result<Row> {
+    ) -> Result<Judged> {
         let tokens = self.context.size.tokens;
+        let users = point.variant.users;
+        let runs = u64::from((CHOICE_RUNS / users).max(1));
         let mut best: Option<(f64, String)> = None;
         for setting in settings {
             let sets = [environment, std::slice::from_ref(&setting)].concat();
-            let tpt_ms = mean_tpt(&base.with(&sets)?.setup(tokens, false)?, CHOICE_SEEDS)?;
+            let setup = base.with(&sets)?.setup(tokens, false)?;
+            let tpt_ms = mean_tpt(&setup, CHOICE_SEEDS..CHOICE_SEEDS + runs)?;
             if best.as_ref().is_none_or(|(least, _)| tpt_ms < *least) {
                 best = Some((tpt_ms, setting));
             }
         }
         let (_, setting) = best.context("nothing to choose from")?;
-        let mut sets = [environment, &[setting]].concat();
-        if point.variant.users > 1 {
-            sets.push(format!("edges={}", point.variant.users));
-        }
-        if point.variant.batched {
-            sets.push(format!("verify_batch={}", point.variant.users));
-        }
+        let sets = [environment, &[setting]].concat();
         let setup = base.with(&sets)?.setup(tokens, false)?;
-        let (seed, seeds) = (self.context.seed, self.context.size.seeds);
-        let times: Result<Vec<f64>> =
-            seed_range(seed, seeds)?.map(|seed| tpt(&setup, seed)).collect();
+        let seeds = self.seeds(users)?;
+        let count = (seeds.end - seeds.start) as u32;
+        let times: Result<Vec<f64>> = seeds.map(|seed| tpt(&setup, seed)).collect();
         let choice = Choice {
             profile: self.plan.profile.clone(),
             scenario: self.plan.scenario.clone(),
             method: base.method.name.clone(),
             sets,
         };
-        Ok(self.row(point, name, &times?, command(&choice, seed, seeds, tokens)))
+        let command = command(&choice, self.context.seed, count, tokens);
+        Ok(self.judged(point, name, times?, command))
+    }
+
+    fn judged(&self, point: Point<'_>, name: &str, times: Vec<f64>, command: String) -> Judged {
+        Judged { row: self.row(point, name, &times, command), times }
     }
 
     fn row(&self, point: Point<'_>, name: &str, times: &[f64], command: String) -> Row {
@@ -186,18 +214,6 @@ impl<'a> Rivals<'a> {
     }
 }
 
-/// Time per token of decoding in the cloud alone \[ms\]. One by one, a user waits for all others' steps;
-/// in a batch each step is a pass over all users' tokens.
-fn cloud_only(setup: &Setup, seed: u64, variant: &Variant) -> f64 {
-    let alone = reference::cloud_only(setup, Seed(seed)).tpt_ms;
-    let users = f64::from(variant.users);
-    if variant.batched {
-        alone + (users - 1.0) * setup.profile.verification.per_token_ms
-    } else {
-        alone * users
-    }
-}
-
 fn tpt(setup: &Setup, seed: u64) -> Result<f64> {
     Ok(simulate(setup, Seed(seed))?.summary.tpt_ms)
 }
@@ -209,9 +225,10 @@ fn mean_tpt(setup: &Setup, seeds: std::ops::Range<u64>) -> Result<f64> {
 }
 
 /// Who wins at each point, and how many times as fast as the next one.
-fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], rows: &[Vec<Row>]) -> Table {
+fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], judged: &[Vec<Judged>]) -> Table {
     let caption = format!(
-        "{}: the fastest deployment by round-trip time, and how many times as fast as the next one",
+        "{}: the fastest deployment by round-trip time, and how many times as fast as the next one; `~`: \
+         the runs do not tell the two apart",
         variant.name
     );
     let titles: Vec<String> =
@@ -219,9 +236,9 @@ fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], rows: &[Vec<Row>]) 
     let mut header = vec!["uplink (Mbit/s)"];
     header.extend(titles.iter().map(String::as_str));
     let mut table = Table::new(caption, &header, 1);
-    let of_variant = points.iter().zip(rows).filter(|(point, _)| point.variant == variant);
+    let of_variant = points.iter().zip(judged).filter(|(point, _)| point.variant == variant);
     let cells: Vec<(&Point<'_>, String)> =
-        of_variant.map(|(point, rows)| (point, winner(rows))).collect();
+        of_variant.map(|(point, judged)| (point, winner(judged))).collect();
     for line in cells.chunk_by(|(a, _), (b, _)| a.uplink_mbps == b.uplink_mbps) {
         let mut words = vec![line[0].0.uplink_mbps.to_string()];
         words.extend(line.iter().map(|(_, words)| words.clone()));
@@ -230,13 +247,15 @@ fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], rows: &[Vec<Row>]) 
     table
 }
 
-fn winner(rows: &[Row]) -> String {
-    let mut order: Vec<&Row> = rows.iter().collect();
-    order.sort_by(|a, b| a.ours.mean.total_cmp(&b.ours.mean));
-    match order[..] {
-        [first, second, ..] => {
-            format!("{} {:.1}x", first.method, second.ours.mean / first.ours.mean)
-        }
-        _ => String::new(),
+/// `pipesd 1.3x`, or `pipesd ~ serial` where the interval of their differences, seed by seed, holds 0.
+fn winner(judged: &[Judged]) -> String {
+    let mut order: Vec<&Judged> = judged.iter().collect();
+    order.sort_by(|a, b| a.row.ours.mean.total_cmp(&b.row.ours.mean));
+    let [first, second, ..] = order[..] else { return String::new() };
+    let differences: Vec<f64> =
+        first.times.iter().zip(&second.times).map(|(first, second)| second - first).collect();
+    if Statistic::of(&differences).ci95.is_some_and(|[low, _]| low <= 0.0) {
+        return format!("{} ~ {}", first.row.method, second.row.method);
     }
+    format!("{} {:.1}x", first.row.method, second.row.ours.mean / first.row.ours.mean)
 }

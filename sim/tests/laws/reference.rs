@@ -1,5 +1,6 @@
 //! The reference lines against closed forms.
 
+use pipesd_core::cloud::CloudConfig;
 use pipesd_core::seed::Seed;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{LinkConfig, PacketConfig, Rate};
@@ -35,6 +36,24 @@ fn cloud_only_takes_a_pass_for_each_token_and_a_reply_for_the_last() {
     let line = cloud_only(&slow, Seed(1));
     close(line.tpt_ms, (20.0 * 30.0 + 3.0) / 20.0);
     close(line.ttft_ms.expect("measured"), opened + 7.0 + 30.0 + 3.0);
+}
+
+#[test]
+fn users_of_one_cloud_take_turns() {
+    let setup = setup(20, true);
+    let mut profile = (*setup.profile).clone();
+    let per_token_ms = 2.0;
+    profile.verification.per_token_ms = per_token_ms;
+    let setup = Setup { profile: profile.into(), ..setup };
+    let with = |edges, verify_batch_max| {
+        let cloud = CloudConfig { verify_batch_max };
+        cloud_only(&Setup { edges, cloud, ..setup.clone() }, Seed(1)).tpt_ms
+    };
+    let tail = 3.0 / 20.0;
+    close(with(5, 1), 5.0 * 30.0 + tail);
+    // Two, two, and one: three passes for a token of each.
+    close(with(5, 2), 3.0 * 30.0 + 2.0 * per_token_ms + tail);
+    close(with(5, 8), 30.0 + 4.0 * per_token_ms + tail);
 }
 
 #[test]

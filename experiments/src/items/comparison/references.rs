@@ -1,13 +1,13 @@
 //! Lines to hold methods against: other deployments of the same models, and the clairvoyant bound.
 
 use anyhow::{Result, bail};
-use pipesd_core::payload::Payload;
 use pipesd_core::seed::Seed;
-use pipesd_sim::bound::{Moves, NotComputed, achieve, least};
-use pipesd_sim::link::LinkConfig;
-use pipesd_sim::profile::Profile;
+use pipesd_sim::bound::{
+    EmptyNavs, Moves, NotComputed, achieve, clairvoyant, clairvoyant_from, decoding_starts, least,
+};
+use pipesd_sim::link::Rate;
 use pipesd_sim::reference::{cloud_only, edge_only, serial};
-use pipesd_sim::world::Setup;
+use pipesd_sim::world::{RunError, Setup, run};
 
 use super::{Compared, Plan, Simulated, row};
 use crate::input::seed_range;
@@ -42,26 +42,12 @@ struct Bounds {
     gap_pct: f64,
 }
 
-/// What the lines depend on: of methods the payload alone.
-#[derive(Clone, PartialEq)]
-struct Key<'a> {
-    uplink: &'a LinkConfig,
-    downlink: &'a LinkConfig,
-    profile: &'a Profile,
-    edges: u32,
-    payload: Payload,
-}
+/// Seeds on which the serial split's draft length is chosen: none that judges it is as large.
+const CHOICE_SEEDS: std::ops::Range<u64> = 1 << 42..(1 << 42) + 8;
 
-impl<'a> Key<'a> {
-    fn of(setup: &'a Setup) -> Self {
-        Self {
-            uplink: &setup.uplink,
-            downlink: &setup.downlink,
-            profile: &setup.profile,
-            edges: setup.edges,
-            payload: setup.edge.method.payload,
-        }
-    }
+/// A setup as far as the lines depend on it: of the method the payload alone.
+fn without_method(setup: &Setup) -> Setup {
+    Setup { edge: setup.edge.serial(1), ..setup.clone() }
 }
 
 /// Adds the lines of every place to the report: rows, their table, and each method's distance to the
@@ -74,12 +60,11 @@ pub(super) fn add(
 ) -> Result<()> {
     let count = context.size.seeds.min(plan.reference_seeds);
     let seeds: Vec<Seed> = seed_range(context.seed, count)?.map(Seed).collect();
-    let setups: Vec<&Setup> = compared.iter().map(|place| &place.methods[0].setup).collect();
     // Places often differ in what the lines do not depend on: each kind is computed once.
-    let mut distinct: Vec<&Setup> = Vec::new();
+    let mut distinct: Vec<Setup> = Vec::new();
     let mut index_of = Vec::new();
-    for setup in setups {
-        let known = distinct.iter().position(|other| Key::of(other) == Key::of(setup));
+    for setup in compared.iter().map(|place| without_method(&place.methods[0].setup)) {
+        let known = distinct.iter().position(|other| *other == setup);
         index_of.push(known.unwrap_or(distinct.len()));
         if known.is_none() {
             distinct.push(setup);
@@ -87,22 +72,26 @@ pub(super) fn add(
     }
     let lines = map_all(&distinct, "references", context.jobs, |setup| compute(setup, &seeds))?;
     let lines: Vec<&Lines> = index_of.iter().map(|&index| &lines[index]).collect();
-    push_rows(compared, &lines, report);
+    let distances = distances(compared, &lines, &seeds, context)?;
+    push_rows(compared, &lines, &distances, report);
     report.tables.push(lines_table(plan, compared, &lines, seeds.len()));
-    report.tables.extend(distances(plan, compared, &lines, seeds.len()));
-    report.notes.extend(findings(compared, &lines, seeds.len()));
+    report.tables.extend(distance_table(plan, compared, &distances));
+    report.notes.extend(findings(compared, &lines, &distances, seeds.len()));
     Ok(())
 }
 
 fn compute(setup: &Setup, seeds: &[Seed]) -> Result<Lines> {
     let over = |values: Vec<f64>| Statistic::of(&values);
     let cloud = seeds.iter().map(|&seed| cloud_only(setup, seed).tpt_ms).collect();
-    let serial = serial(setup, seeds)?;
+    let draft_length = serial(setup, &CHOICE_SEEDS.map(Seed).collect::<Vec<_>>())?.draft_length;
+    let split = Setup { edge: setup.edge.serial(draft_length), ..setup.clone() };
+    let serial: Result<Vec<f64>, RunError> =
+        seeds.iter().map(|&seed| Ok(run(&split, seed)?.summary.tpt_ms)).collect();
     Ok(Lines {
         cloud_only: over(cloud),
         edge_only: edge_only(setup).map(|reference| reference.tpt_ms),
-        serial: over(serial.runs.iter().map(|summary| summary.tpt_ms).collect()),
-        serial_length: serial.draft_length,
+        serial: over(serial?),
+        serial_length: draft_length,
         bound: bounds(setup, seeds)?,
     })
 }
@@ -134,23 +123,75 @@ fn bounds(setup: &Setup, seeds: &[Seed]) -> Result<Option<Bounds>> {
     Ok(Some(Bounds { plain, empty_navs, late_uploads, no_guesses, gap_pct }))
 }
 
-fn push_rows(compared: &[Compared], lines: &[&Lines], report: &mut Report) {
-    for (Compared { place, .. }, lines) in compared.iter().zip(lines) {
+/// Time per token in multiples of the bound of the same run: one for each place and method.
+type Distances = Vec<Option<Vec<Statistic>>>;
+
+fn push_rows(compared: &[Compared], lines: &[&Lines], distances: &Distances, report: &mut Report) {
+    for ((Compared { place, methods }, lines), distances) in
+        compared.iter().zip(lines).zip(distances)
+    {
         let bound = lines.bound.as_ref();
         let edge = |tpt_ms| Statistic { mean: tpt_ms, sd: None, ci95: None };
-        for (name, value) in [
-            ("cloud_only", Some(lines.cloud_only)),
-            ("edge_only", lines.edge_only.map(edge)),
-            ("serial", Some(lines.serial)),
-            ("bound", bound.map(|bound| bound.plain)),
-            ("bound_empty_navs", bound.map(|bound| bound.empty_navs)),
+        for (name, metric, value) in [
+            ("cloud_only", "tpt_ms", Some(lines.cloud_only)),
+            ("edge_only", "tpt_ms", lines.edge_only.map(edge)),
+            ("serial", "tpt_ms", Some(lines.serial)),
+            ("bound", "tpt_ms", bound.map(|bound| bound.plain)),
+            ("bound_empty_navs", "tpt_ms", bound.map(|bound| bound.empty_navs)),
+            ("bound", "tpt_late_uploads_ms", bound.map(|bound| bound.late_uploads)),
+            ("bound", "tpt_no_guesses_ms", bound.map(|bound| bound.no_guesses)),
         ] {
             let Some(value) = value else { continue };
             let role = Role::Reference;
             let name = name.to_owned();
-            report.rows.push(row(place, name, "tpt_ms", value, None, role, String::new()));
+            report.rows.push(row(place, name, metric, value, None, role, String::new()));
+        }
+        for (simulated, distance) in methods.iter().zip(distances.iter().flatten()) {
+            let name = simulated.cell.method.clone();
+            let metric = "distance_to_bound";
+            report.rows.push(row(place, name, metric, *distance, None, Role::Ours, String::new()));
         }
     }
+}
+
+/// On a link whose rate changes, a method that took longer has met other rates than the bound, which
+/// begins each request as early as it can: there each run is held against the bound from that run's
+/// own starts.
+fn distances(
+    compared: &[Compared],
+    lines: &[&Lines],
+    seeds: &[Seed],
+    context: &Context<'_>,
+) -> Result<Distances> {
+    let mut tasks = Vec::new();
+    for (Compared { methods, .. }, _) in
+        compared.iter().zip(lines).filter(|(_, lines)| lines.bound.is_some())
+    {
+        let runs = |simulated| seeds.iter().enumerate().map(move |(i, seed)| (simulated, i, *seed));
+        tasks.extend(methods.iter().flat_map(runs));
+    }
+    let bounds_of = |(simulated, index, seed): &(&Simulated, usize, Seed)| {
+        let tpt_ms = simulated.runs[*index].summary.tpt_ms;
+        let setup = &simulated.setup;
+        let moves = EmptyNavs::Forbidden;
+        let bound = if matches!(setup.uplink.rate(), Rate::Trace { .. }) {
+            let recorded = run(&Setup { record: true, ..setup.clone() }, *seed)?;
+            let starts = decoding_starts(&recorded.recording.expect("recorded").events);
+            clairvoyant_from(setup, *seed, moves, &starts)?
+        } else {
+            clairvoyant(setup, *seed, moves)?
+        };
+        Ok(tpt_ms / bound.tpt_ms)
+    };
+    let mut ratios = map_all(&tasks, "distances", context.jobs, bounds_of)?.into_iter();
+    let distances = compared.iter().zip(lines).map(|(Compared { methods, .. }, lines)| {
+        lines.bound.as_ref().map(|_| {
+            let mut of_method =
+                || Statistic::of(&ratios.by_ref().take(seeds.len()).collect::<Vec<f64>>());
+            methods.iter().map(|_| of_method()).collect()
+        })
+    });
+    Ok(distances.collect())
 }
 
 fn lines_table(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usize) -> Table {
@@ -196,58 +237,66 @@ fn lines_table(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usiz
     table
 }
 
-/// Time per token of each method in multiples of the bound, on the same runs.
-fn distances(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usize) -> Option<Table> {
+/// The distances, with their intervals over runs.
+fn distance_table(plan: &Plan, compared: &[Compared], distances: &Distances) -> Option<Table> {
     let mut header = plan.place_titles();
     let words = header.len();
     header.extend(plan.methods.iter().map(String::as_str));
-    let caption = "Distance to the bound: time per token in multiples of it, on the same runs";
+    let caption =
+        "Distance to the bound: time per token in multiples of that of the same run [95 %]";
     let mut table = Table::new(caption, &header, words);
-    for (Compared { place, methods }, lines) in compared.iter().zip(lines) {
-        let Some(bound) = &lines.bound else { continue };
+    for (Compared { place, .. }, distances) in compared.iter().zip(distances) {
+        let Some(distances) = distances else { continue };
         let mut line = place.words();
-        for simulated in methods {
-            let runs = &simulated.runs[..seeds];
-            let mean = runs.iter().map(|run| run.summary.tpt_ms).sum::<f64>() / seeds as f64;
-            line.push(format!("{:.2}x", mean / bound.plain.mean));
-        }
+        line.extend(distances.iter().map(|Statistic { mean, ci95, .. }| match ci95 {
+            Some([low, high]) => format!("{mean:.2} [{low:.2}, {high:.2}]"),
+            None => format!("{mean:.2}"),
+        }));
         table.rows.push(line);
     }
     (!table.rows.is_empty()).then_some(table)
 }
 
 /// What the lines say of PipeSD, and of what it does.
-fn findings(compared: &[Compared], lines: &[&Lines], seeds: usize) -> Vec<String> {
+fn findings(
+    compared: &[Compared],
+    lines: &[&Lines],
+    distances: &Distances,
+    seeds: usize,
+) -> Vec<String> {
     let (mut places, mut beaten) = (0, 0);
-    let mut distances = Vec::new();
+    let mut ratios = Vec::new();
     let (mut early, mut ahead): (f64, f64) = (0.0, 0.0);
-    for (Compared { methods, .. }, lines) in compared.iter().zip(lines) {
+    for ((Compared { methods, .. }, lines), distances) in compared.iter().zip(lines).zip(distances)
+    {
         if let Some(Bounds { plain, late_uploads, no_guesses, .. }) = &lines.bound {
             let worth = |without: &Statistic| 100.0 * (without.mean / plain.mean - 1.0);
             early = early.max(worth(late_uploads));
             ahead = ahead.max(worth(no_guesses));
         }
-        let pipesd = methods.iter().find(|simulated| simulated.cell.method == "pipesd");
-        let Some(Simulated { runs, .. }) = pipesd else { continue };
-        let of_seeds = runs[..seeds].iter().map(|run| run.summary.tpt_ms);
-        let tpt_ms = of_seeds.sum::<f64>() / seeds as f64;
+        let index = methods.iter().position(|simulated| simulated.cell.method == "pipesd");
+        let Some(index) = index else { continue };
+        let of_seeds = methods[index].runs[..seeds].iter().map(|run| run.summary.tpt_ms);
         places += 1;
-        beaten += u32::from(lines.serial.mean < tpt_ms);
-        distances.extend(lines.bound.as_ref().map(|bound| tpt_ms / bound.plain.mean));
+        beaten += u32::from(lines.serial.mean < of_seeds.sum::<f64>() / seeds as f64);
+        ratios.extend(distances.as_ref().map(|distances| distances[index].mean));
     }
+    // Where places differ in PipeSD's own settings, as pairs of thresholds do, they are not places.
+    let differ = lines.windows(2).all(|pair| !std::ptr::eq(pair[0], pair[1]));
     let mut findings = Vec::new();
-    if places > 0 {
+    if places > 0 && differ {
         findings.push(format!(
-            "The serial split at its best fixed draft length is faster than PipeSD with its thresholds \
-             here at {beaten} of {places} places."
+            "The serial split, at the fixed draft length that is best on other prompts, is faster than \
+             PipeSD with its thresholds as given at {beaten} of {places} places."
         ));
     }
-    let nearest = distances.iter().copied().reduce(f64::min);
-    if let Some((nearest, farthest)) = nearest.zip(distances.iter().copied().reduce(f64::max)) {
+    let nearest = ratios.iter().copied().reduce(f64::min);
+    if let Some((nearest, farthest)) = nearest.zip(ratios.iter().copied().reduce(f64::max)) {
         findings.push(format!(
             "PipeSD takes {nearest:.2} to {farthest:.2} times the clairvoyant bound. To one who knows the \
-             future, uploading before a round is complete is worth at most {early:.1} %, drafting ahead of \
-             a verdict up to {ahead:.0} %."
+             future and cuts rounds accordingly, uploading before a round is complete is worth at most \
+             {early:.1} %, drafting ahead of a verdict up to {ahead:.0} %; with PipeSD's longer rounds \
+             early upload is worth more (App. F)."
         ));
     }
     findings
