@@ -6,7 +6,7 @@ use pipesd_sim::reference;
 use pipesd_sim::world::{Setup, run as simulate};
 use serde::Deserialize;
 
-use super::{Context, Report, Role, Row, Table};
+use super::{Context, Report, Row, Table};
 use crate::input::{Choice, Configuration, command, seed_range};
 use crate::runner::map_all;
 use crate::statistics::Statistic;
@@ -198,18 +198,13 @@ impl<'a> Rivals<'a> {
     }
 
     fn row(&self, point: Point<'_>, name: &str, times: &[f64], command: String) -> Row {
+        let Plan { profile, scenario, .. } = self.plan;
         Row {
-            dataset: self.plan.profile.clone(),
-            scenario: self.plan.scenario.clone(),
             variant: Some(point.variant.name.clone()),
             x: Some(point.round_trip_ms),
             y: Some(point.uplink_mbps),
-            method: name.to_owned(),
-            metric: "tpt_ms".to_owned(),
-            ours: Statistic::of(times),
-            paper: None,
-            role: Role::Ours,
             command,
+            ..Row::ours(profile, scenario, name, "tpt_ms", Statistic::of(times))
         }
     }
 }

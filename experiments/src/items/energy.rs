@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use super::comparison::{self, Compared, Metric, Simulated};
-use super::{Context, Report, Role, Table};
+use super::{Context, Report, Role, Row, Table};
 use crate::statistics::Statistic;
 
 /// A plan's body: a comparison, and the methods that a fit stands on.
@@ -62,7 +62,9 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     }
     report.tables[0].caption = "Energy per NAV from the authors' samples (i)".into();
     report.tables.insert(1, table);
+    fitted_errors(&mut report);
     contradictions(plan, metric, &compared, &mut report);
+    report.tables.push(scopes(&compared));
     Ok(report)
 }
 
@@ -116,6 +118,12 @@ fn fit(
         };
         points.push((mean(|load| load.navs), mean(|load| load.tokens), joules));
     }
+    let [(n1, t1, _), (n2, t2, _)] = [points[0], points[1]];
+    anyhow::ensure!(
+        n1 * t2 != n2 * t1,
+        "`fitted_on`: {} verify alike, and no line goes through them",
+        plan.fitted_on.join(" and ")
+    );
     Ok(non_negative(points[0], points[1]))
 }
 
@@ -137,6 +145,51 @@ fn non_negative(first: (f64, f64, f64), second: (f64, f64, f64)) -> Fit {
         first * first + second * second
     };
     if squares(&base) <= squares(&per_token) { base } else { per_token }
+}
+
+/// How the second line's predictions came out.
+fn fitted_errors(report: &mut Report) {
+    let fitted =
+        |row: &&Row| row.variant.as_deref() == Some(FITTED) && row.role == Role::Prediction;
+    let errors: Vec<String> = report
+        .rows
+        .iter()
+        .filter(fitted)
+        .filter_map(|row| Some((row, row.error_pct()?)))
+        .map(|(row, error)| format!("{} on {} {error:+.1} %", row.method, row.dataset))
+        .collect();
+    report.notes.push(format!(
+        "A line through two of the table's own cells predicts the others so: {}. No energy linear per NAV \
+         gives PipeSD's cells with the NAVs that it asks for here.",
+        errors.join(", ")
+    ));
+}
+
+/// The three scopes of the first method: what is measured, and what it would take.
+fn scopes(compared: &[Compared]) -> Table {
+    let header = ["dataset", "scope", "measured", "it takes (keys of a profile)"];
+    let mut table = Table::new("Scopes of energy", &header, 4);
+    for Compared { place, methods } in compared {
+        let energy = methods[0].runs[0].summary.energy_j_per_100_tokens;
+        for (scope, value, takes) in [
+            (
+                "cloud GPU, active",
+                energy.cloud_active,
+                "nav_base_j, nav_per_token_j, cloud_active_w",
+            ),
+            ("cloud GPU, whole run", energy.cloud_whole, "the above, cloud_idle_w"),
+            (
+                "end to end",
+                energy.end_to_end,
+                "the above, edge_idle_w, edge_active_w, radio_j_per_byte",
+            ),
+        ] {
+            let measured = if value.is_some() { "yes" } else { "not measured: no source" };
+            let words = [place.profile.as_str(), scope, measured, takes];
+            table.rows.push(words.map(str::to_owned).to_vec());
+        }
+    }
+    table
 }
 
 /// Where the published energies contradict one another, from their numbers alone.

@@ -8,6 +8,7 @@ mod monitor;
 mod over_time;
 pub(crate) mod overall;
 mod overheads;
+mod recorded;
 mod report;
 mod tuners;
 

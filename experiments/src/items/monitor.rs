@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use pipesd_core::contract::Input;
-use pipesd_core::event::{Endpoint, Event};
-use pipesd_core::message::{Message, UploadReport};
+use pipesd_core::message::UploadReport;
 use pipesd_core::monitor::{Estimates, Monitor};
 use pipesd_core::seed::Seed;
-use pipesd_core::time::{Duration, Instant, as_millis};
+use pipesd_core::time::{Duration, as_millis};
 use pipesd_sim::world::Recording;
 use serde::Deserialize;
 
+use super::recorded::{draft_steps, upload_reports};
 use super::{Context, Report, Role, Row, Table};
 use crate::input::{Choice, Configuration, command, seed_range};
 use crate::runner::{Task, run_all};
@@ -71,39 +70,18 @@ struct Seen {
 }
 
 impl Seen {
-    /// Reads a recording as the edge lived it: reports come with verdicts and after probes.
+    /// Reads a recording as the edge lived it.
     fn of(recording: &Recording) -> Self {
         let mut monitor = Monitor::new(1);
-        let mut uploads = Vec::new();
-        for (endpoint, _, input) in &recording.inputs {
-            let Input::Received { message, .. } = input else { continue };
-            let reports: &[UploadReport] = match message {
-                Message::Probed { report, .. } => std::slice::from_ref(report),
-                Message::Verdict(verdict) => &verdict.reports,
-                _ => continue,
-            };
-            assert_eq!(*endpoint, Endpoint::Edge(0), "reports go to the edge");
-            for report in reports {
-                monitor.on_upload(*report);
-                uploads.push((report.tokens, as_millis(report.transfer)));
-            }
+        let (reports, steps) = (upload_reports(recording), draft_steps(recording));
+        reports.iter().for_each(|(report, _)| monitor.on_upload(*report));
+        steps.iter().for_each(|(_, took)| monitor.on_draft_step(*took));
+        let of_upload = |(report, _): &(UploadReport, bool)| (report.tokens, ms(report.transfer));
+        Self {
+            uploads: reports.iter().map(of_upload).collect(),
+            steps: steps.iter().map(|&(position, took)| (position, ms(took))).collect(),
+            estimates: monitor.estimates(),
         }
-        let mut steps = Vec::new();
-        let mut started: Option<(u32, Instant)> = None;
-        for stamped in &recording.events {
-            match stamped.event {
-                Event::DraftStarted { position, .. } => started = Some((position, stamped.at)),
-                Event::Drafted { .. } | Event::Guessed { .. } | Event::DraftStale { .. } => {
-                    if let Some((position, at)) = started.take() {
-                        let took = stamped.at - at;
-                        monitor.on_draft_step(took);
-                        steps.push((position, as_millis(took)));
-                    }
-                }
-                _ => {}
-            }
-        }
-        Self { uploads, steps, estimates: monitor.estimates() }
     }
 
     fn fitted(&self) -> [f64; 3] {
@@ -125,18 +103,14 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn push(&mut self, metric: &str, method: &str, x: f64, values: &[f64], paper: Option<f64>) {
+        let Plan { profile, scenario, .. } = self.plan;
         self.rows.push(Row {
-            dataset: self.plan.profile.clone(),
-            scenario: self.plan.scenario.clone(),
-            variant: None,
             x: Some(x),
-            y: None,
-            method: method.to_owned(),
-            metric: metric.to_owned(),
-            ours: Statistic::of(values),
             paper,
-            role: paper.map_or(Role::Ours, |_| Role::Prediction),
+            // Flatness and spread of the profile's step are the paper's figure's.
+            role: paper.map_or(Role::Ours, |_| Role::InSample),
             command: self.command.clone(),
+            ..Row::ours(profile, scenario, method, metric, Statistic::of(values))
         });
     }
 

@@ -12,8 +12,8 @@ use pipesd_core::upload::dp::{self, UploadCosts};
 use pipesd_sim::world::{Recording, Setup};
 use serde::Deserialize;
 
-use super::{Context, Report, Role, Row, Table};
-use crate::input::{Choice, Configuration, command, seed_range};
+use super::{Context, Report, Row, Table};
+use crate::input::{Choice, Configuration, seed_range};
 use crate::runner::map_all;
 use crate::statistics::Statistic;
 
@@ -52,7 +52,6 @@ struct Followed {
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let tokens = context.size.tokens;
     let mut tasks = Vec::new();
-    let mut commands = Vec::new();
     for line in &plan.lines {
         let choice = Choice {
             profile: plan.profile.clone(),
@@ -65,7 +64,6 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         setup.uplink = setup.uplink.at_phase(0.0);
         setup.downlink = setup.downlink.at_phase(0.0);
         tasks.extend(seed_range(context.seed, context.size.seeds)?.map(|s| (setup.clone(), s)));
-        commands.push(command(&choice, context.seed, context.size.seeds, tokens));
     }
     let followed = map_all(&tasks, &context.head.item, context.jobs, |(setup, seed)| {
         let run = pipesd_sim::world::run(setup, Seed(*seed))?;
@@ -76,10 +74,10 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let rates = rates(plan, &tasks[0].0);
     for (bin, &rate) in rates.iter().enumerate() {
         let value = Statistic { mean: rate, sd: None, ci95: None };
-        report.rows.push(row(plan, "link", "uplink_mbps", bin, value, ""));
+        report.rows.push(row(plan, "link", "uplink_mbps", bin, value));
     }
-    for ((line, runs), command) in plan.lines.iter().zip(&by_line).zip(&commands) {
-        report.rows.extend(line_rows(plan, line, runs, command));
+    for (line, runs) in plan.lines.iter().zip(&by_line) {
+        report.rows.extend(line_rows(plan, line, runs));
     }
     report.tables.push(table(plan, &rates, &by_line));
     Ok(report)
@@ -162,11 +160,11 @@ fn rates(plan: &Plan, setup: &Setup) -> Vec<f64> {
     (0..bins(plan)).map(rate).collect()
 }
 
-fn line_rows(plan: &Plan, line: &Line, runs: &[Followed], command: &str) -> Vec<Row> {
+fn line_rows(plan: &Plan, line: &Line, runs: &[Followed]) -> Vec<Row> {
     let mut rows = Vec::new();
     for bin in 0..bins(plan) {
         if let Some(value) = pooled(runs, bin..bin + 1) {
-            rows.push(row(plan, &line.name, "tpt_ms", bin, value, command));
+            rows.push(row(plan, &line.name, "tpt_ms", bin, value));
         }
     }
     let metrics: BTreeSet<&'static str> =
@@ -177,7 +175,7 @@ fn line_rows(plan: &Plan, line: &Line, runs: &[Followed], command: &str) -> Vec<
                 runs.iter().filter_map(|run| run.steps.get(metric)?[bin]).collect();
             // A mean over the runs that happen to be there would be of something else.
             if values.len() == runs.len() {
-                rows.push(row(plan, &line.name, metric, bin, Statistic::of(&values), command));
+                rows.push(row(plan, &line.name, metric, bin, Statistic::of(&values)));
             }
         }
     }
@@ -213,19 +211,12 @@ fn pooled(runs: &[Followed], bins: Range<usize>) -> Option<Statistic> {
     Some(Statistic { mean, sd, ci95: ci95.map(|ends| ends.map(|end| end - centre + mean)) })
 }
 
-fn row(plan: &Plan, name: &str, metric: &str, bin: usize, ours: Statistic, command: &str) -> Row {
+fn row(plan: &Plan, name: &str, metric: &str, bin: usize, ours: Statistic) -> Row {
     Row {
-        dataset: plan.profile.clone(),
-        scenario: plan.scenario.clone(),
-        variant: None,
         x: Some((bin as f64 + 0.5) * f64::from(plan.bin_s)),
-        y: None,
-        method: name.to_owned(),
-        metric: metric.to_owned(),
-        ours,
-        paper: None,
-        role: Role::Ours,
-        command: command.to_owned(),
+        // No single run: all of them begin at the start of the bandwidth trace.
+        command: "pipesd reproduce s4".to_owned(),
+        ..Row::ours(&plan.profile, &plan.scenario, name, metric, ours)
     }
 }
 
@@ -233,9 +224,12 @@ fn row(plan: &Plan, name: &str, metric: &str, bin: usize, ours: Statistic, comma
 fn table(plan: &Plan, rates: &[f64], by_line: &[&[Followed]]) -> Table {
     let mut header = vec!["from (s)", "uplink (Mbit/s)"];
     header.extend(plan.lines.iter().map(|line| line.name.as_str()));
-    let mut table = Table::new("Time per token (ms) while a rate holds", &header, 0);
+    let mut table = Table::new("Time per token (ms) while a rate holds [95 %]", &header, 0);
     let cells = |bins: Range<usize>| -> Vec<String> {
         let cell = |runs: &&[Followed]| match pooled(runs, bins.clone()) {
+            Some(Statistic { mean, ci95: Some([low, high]), .. }) => {
+                format!("{mean:.0} [{low:.0}, {high:.0}]")
+            }
             Some(value) => format!("{:.0}", value.mean),
             None => "-".to_owned(),
         };

@@ -1,28 +1,45 @@
 //! How far the predictions are from the paper over several items at once.
 
-use super::{Report, Role, Row, Table};
+use super::{Report, Role, Table};
+use crate::figures::ENERGY;
+
+/// The row of all times together.
+pub(crate) const TOGETHER: &str = "together";
 
 /// The items whose predicted HumanEval cells are judged together.
 const ITEMS: [&str; 4] = ["table1", "table6", "table7", "fig5"];
 
-/// Mean absolute error \[%\] and number of the predicted times per token on HumanEval: of each of
-/// [`ITEMS`], and of all together. None unless all four are there.
+/// Mean absolute error \[%\] and number of the predicted cells on HumanEval: the times per token of each
+/// of [`ITEMS`] and of all together, and what joins them if more is counted. None unless all four
+/// are there.
 pub(crate) fn table(reports: &[Report]) -> Option<Table> {
     let mut table = Table::new(
-        "Predicted times per token on HumanEval against the paper",
-        &["item", "mean |error|", "cells"],
+        "Predicted cells on HumanEval against the paper",
+        &["times per token of", "mean |error|", "cells"],
         1,
     );
-    let mut all = Vec::new();
+    let (mut times, mut rates, mut energies) = (Vec::new(), Vec::new(), Vec::new());
     for item in ITEMS {
         let report = reports.iter().find(|report| report.item == item)?;
-        let predicted = |row: &&Row| row.role == Role::Prediction && row.dataset == "humaneval";
-        let rows = report.of_metric("tpt_ms").filter(predicted);
-        let errors: Vec<f64> = rows.filter_map(Row::error_pct).map(f64::abs).collect();
-        table.rows.push(line(item, &errors));
-        all.extend(errors);
+        let mut of_item = Vec::new();
+        for row in &report.rows {
+            let predicted = row.role == Role::Prediction && row.dataset == "humaneval";
+            let Some(error) = row.error_pct().filter(|_| predicted).map(f64::abs) else { continue };
+            if row.metric == "tpt_ms" {
+                of_item.push(error);
+            } else if row.metric.starts_with(ENERGY) {
+                energies.push(error);
+            } else {
+                rates.push(error);
+            }
+        }
+        table.rows.push(line(item, &of_item));
+        times.extend(of_item);
     }
-    table.rows.push(line("together", &all));
+    table.rows.push(line(TOGETHER, &times));
+    let with_rates = [&times[..], &rates].concat();
+    table.rows.push(line("... and Table 7's lengths and rates", &with_rates));
+    table.rows.push(line("... and Fig. 5b's energies", &[with_rates, energies].concat()));
     Some(table)
 }
 

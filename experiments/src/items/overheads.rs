@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::Result;
-use pipesd_core::contract::{Input, Output, Work};
+use pipesd_core::contract::{Output, Work};
 use pipesd_core::event::Event;
-use pipesd_core::message::{Message, UploadReport};
+use pipesd_core::message::UploadReport;
 use pipesd_core::monitor::Monitor;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Duration, as_millis};
@@ -23,8 +23,9 @@ use pipesd_sim::world::RunResult;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::recorded::{draft_steps, upload_reports};
 use super::report::Measured;
-use super::{Context, Report, Role, Row, Table};
+use super::{Context, Report, Row, Table};
 use crate::input::{Choice, Configuration, command, seed_range};
 use crate::runner::{Task, run_all};
 use crate::statistics::Statistic;
@@ -47,8 +48,16 @@ const PARTS: [&str; 3] = ["tuner", "dp", "measuring"];
 
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let mut report = Report::new(context);
-    let header =
-        ["dataset", "tuning", "fits", "plans", "measurements", "probes (ms)", "decoding (s)"];
+    let header = [
+        "dataset",
+        "tuning",
+        "fits",
+        "plans",
+        "measurements",
+        "probes (ms)",
+        "decoding (s)",
+        "ms per token",
+    ];
     let mut counts = Table::new("In one run, on average", &header, 2);
     let header = ["dataset", "tuning", "part", "µs each", "% of run time", "paper"];
     let mut times = Table::new("Wall-clock, measured on this machine", &header, 3);
@@ -75,7 +84,10 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
             let decoding: f64 = asked.iter().map(|asked| asked.decoding_s).sum();
             for (part, (seconds, count)) in PARTS.iter().zip(time(&asked)) {
                 let share = 100.0 * seconds / decoding;
-                let each = 1e6 * seconds / f64::from(count.max(1));
+                if count == 0 {
+                    continue;
+                }
+                let each = 1e6 * seconds / f64::from(count);
                 let paper = plan.published.get(profile).and_then(|parts| parts.get(*part));
                 times.rows.push(vec![
                     profile.clone(),
@@ -100,27 +112,21 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
 /// What is counted, and its digits for people.
 type Count = (&'static str, usize, fn(&Asked) -> f64);
 
-const COUNTS: [Count; 5] = [
+const COUNTS: [Count; 6] = [
     ("fits", 1, |asked| asked.fits.len() as f64),
     ("plans", 1, |asked| asked.plans.len() as f64),
     ("measurements", 0, |asked| (asked.uploads.len() + asked.steps.len()) as f64),
     ("probes_ms", 0, |asked| asked.probes_ms),
     ("decoding_s", 1, |asked| asked.decoding_s),
+    ("tpt_ms", 1, |asked| asked.tpt_ms),
 ];
 
 fn row(choice: &Choice, tuning: &str, metric: &str, ours: Statistic, command: &str) -> Row {
+    let Choice { profile, scenario, method, .. } = choice;
     Row {
-        dataset: choice.profile.clone(),
-        scenario: choice.scenario.clone(),
         variant: Some(format!("tuning={tuning}")),
-        x: None,
-        y: None,
-        method: choice.method.clone(),
-        metric: metric.to_owned(),
-        ours,
-        paper: None,
-        role: Role::Ours,
         command: command.to_owned(),
+        ..Row::ours(profile, scenario, method, metric, ours)
     }
 }
 
@@ -146,6 +152,7 @@ struct Asked {
     rounds: Vec<u32>,
     probes_ms: f64,
     decoding_s: f64,
+    tpt_ms: f64,
 }
 
 impl Asked {
@@ -158,6 +165,7 @@ impl Asked {
             steps: Vec::new(),
             rounds: Vec::new(),
             probes_ms: 0.0,
+            tpt_ms: run.summary.tpt_ms,
             decoding_s: run.counts.iter().map(|counts| counts.decoding.as_secs_f64()).sum(),
         };
         for (_, _, output) in &recording.outputs {
@@ -165,25 +173,13 @@ impl Asked {
                 asked.fits.push((**fit).clone());
             }
         }
-        for (_, _, input) in &recording.inputs {
-            match input {
-                Input::Received { message: Message::Probed { report, .. }, .. } => {
-                    asked.probes_ms += as_millis(report.transfer);
-                    asked.uploads.push(*report);
-                }
-                Input::Received { message: Message::Verdict(verdict), .. } => {
-                    asked.uploads.extend(&verdict.reports);
-                }
-                _ => {}
-            }
+        for (report, probe) in upload_reports(recording) {
+            asked.probes_ms += if probe { as_millis(report.transfer) } else { 0.0 };
+            asked.uploads.push(report);
         }
-        let mut started = None;
+        asked.steps.extend(draft_steps(recording).iter().map(|(_, took)| *took));
         for stamped in &recording.events {
             match stamped.event {
-                Event::DraftStarted { .. } => started = Some(stamped.at),
-                Event::Drafted { .. } | Event::Guessed { .. } | Event::DraftStale { .. } => {
-                    asked.steps.extend(started.take().map(|start| stamped.at - start));
-                }
                 Event::RoundResolved { drafted, .. } => asked.rounds.push(drafted),
                 Event::Planned { window, startup, per_token, draft } => {
                     asked.plans.push((UploadCosts { startup, per_token, draft }, window));

@@ -60,6 +60,29 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// A row that the paper has nothing of; what is not named here is none.
+    pub(crate) fn ours(
+        dataset: &str,
+        scenario: &str,
+        method: &str,
+        metric: &str,
+        ours: Statistic,
+    ) -> Self {
+        Self {
+            dataset: dataset.to_owned(),
+            scenario: scenario.to_owned(),
+            variant: None,
+            x: None,
+            y: None,
+            method: method.to_owned(),
+            metric: metric.to_owned(),
+            ours,
+            paper: None,
+            role: Role::Ours,
+            command: String::new(),
+        }
+    }
+
     /// Our error in percent of the paper's value.
     pub(crate) fn error_pct(&self) -> Option<f64> {
         self.paper.map(|paper| 100.0 * (self.ours.mean - paper) / paper)
@@ -135,6 +158,12 @@ impl Report {
                 command.push_str(&format!(" --{flag} {value}"));
             }
         }
+        let mut notes = head.notes.clone();
+        if !notes.is_empty() && command.contains(" --") {
+            notes.push(
+                "Our numbers in these notes are those of the plan's own size and seed.".into(),
+            );
+        }
         Self {
             item: head.item.clone(),
             title: head.title.clone(),
@@ -144,17 +173,12 @@ impl Report {
             seeds: context.size.seeds,
             tokens: context.size.tokens,
             unpublished: head.unpublished.clone(),
-            notes: head.notes.clone(),
+            notes,
             figures: Map::new(),
             tables: Vec::new(),
             rows: Vec::new(),
             measured: None,
         }
-    }
-
-    /// The rows of one figure.
-    pub(crate) fn of_metric<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = &'a Row> {
-        self.rows.iter().filter(move |row| row.metric == metric)
     }
 
     pub(crate) fn text(&self) -> String {

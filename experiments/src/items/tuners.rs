@@ -51,18 +51,13 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
             let mut line = vec![profile.clone(), tokens.to_string(), format!("{untuned:.0}")];
             for (strategy, values) in STRATEGIES.iter().zip(&found) {
                 let paper = published.and_then(|values| values.get(strategy.word())).copied();
+                let (name, ours) = (strategy.word(), Statistic::of(values));
                 let row = Row {
-                    dataset: profile.clone(),
-                    scenario: plan.scenario.clone(),
                     variant: Some(format!("{tokens} tokens")),
-                    x: None,
-                    y: None,
-                    method: strategy.word().to_owned(),
-                    metric: "tpt_ms".to_owned(),
-                    ours: Statistic::of(values),
                     paper,
                     role: paper.map_or(Role::Ours, |_| Role::Prediction),
                     command: command(plan, profile, *strategy, tokens, context),
+                    ..Row::ours(profile, &plan.scenario, name, "tpt_ms", ours)
                 };
                 line.push(cell(&row));
                 report.rows.push(row);

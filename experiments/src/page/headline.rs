@@ -93,7 +93,9 @@ fn tiles(compared: &Compared<'_>, overall: Option<&Table>, reports: &[&Report]) 
     let mut tiles = Vec::new();
     let predicted: Vec<_> =
         compared.cells.iter().filter(|(_, row, _)| row.role == Role::Prediction).collect();
-    if let Some([_, error, cells]) = overall.and_then(|table| table.rows.last()).map(Vec::as_slice)
+    if let Some([_, error, cells]) = overall
+        .and_then(|table| table.rows.iter().find(|row| row[0] == overall::TOGETHER))
+        .map(Vec::as_slice)
     {
         let text = format!(
             "mean absolute error of the {cells} predicted times per token on HumanEval \

@@ -14,6 +14,7 @@ pub(crate) use self::tables::cell_text;
 use super::{Context, Report, Role, Row};
 use crate::input::{Choice, Configuration, command, seed_range};
 use crate::runner::{Task, run_all};
+use crate::statistics::Statistic;
 
 /// Runs all configurations and puts ours beside the paper's.
 pub(crate) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
@@ -110,22 +111,18 @@ pub(crate) fn row(
     place: &Place,
     method: String,
     metric: &str,
-    ours: crate::statistics::Statistic,
+    ours: Statistic,
     paper: Option<f64>,
     role: Role,
     command: String,
 ) -> Row {
     Row {
-        dataset: place.profile.clone(),
-        scenario: place.scenario.clone(),
         variant: place.variant.clone(),
         x: place.x(),
         y: place.y(),
-        method,
-        metric: metric.to_owned(),
-        ours,
         paper,
         role,
         command,
+        ..Row::ours(&place.profile, &place.scenario, &method, metric, ours)
     }
 }
