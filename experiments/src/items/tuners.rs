@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     scenario: String,
     method: String,
     evaluations: u32,
-    /// A second budget: output tokens of each candidate.
+    /// A second budget for the first profile: output tokens of each candidate.
     more_tokens: u64,
     /// By profile and strategy \[ms\], at the first budget.
     published: BTreeMap<String, BTreeMap<String, f64>>,
@@ -43,7 +43,8 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         };
         let configuration = Configuration::load(&choice)?;
         let untuned = validate(&configuration)?;
-        for tokens in [context.size.tokens, plan.more_tokens] {
+        let more = (*profile == plan.profiles[0]).then_some(plan.more_tokens);
+        for tokens in std::iter::once(context.size.tokens).chain(more) {
             let budget = Budget { evaluations: plan.evaluations, tokens };
             let found = searches(&configuration, budget, context)?;
             let published =

@@ -43,7 +43,9 @@ struct Bounds {
 }
 
 /// Seeds on which the serial split's draft length is chosen: none that judges it is as large.
-const CHOICE_SEEDS: std::ops::Range<u64> = 1 << 42..(1 << 42) + 8;
+const CHOICE_SEEDS: u64 = 1 << 42;
+/// Runs of such a choice with one edge; with more, each run has as many prompts at once.
+const CHOICE_RUNS: u32 = 8;
 
 /// A setup as far as the lines depend on it: of the method the payload alone.
 fn without_method(setup: &Setup) -> Setup {
@@ -83,7 +85,9 @@ pub(super) fn add(
 fn compute(setup: &Setup, seeds: &[Seed]) -> Result<Lines> {
     let over = |values: Vec<f64>| Statistic::of(&values);
     let cloud = seeds.iter().map(|&seed| cloud_only(setup, seed).tpt_ms).collect();
-    let draft_length = serial(setup, &CHOICE_SEEDS.map(Seed).collect::<Vec<_>>())?.draft_length;
+    let runs = u64::from((CHOICE_RUNS / setup.edges).max(1));
+    let choice: Vec<Seed> = (CHOICE_SEEDS..CHOICE_SEEDS + runs).map(Seed).collect();
+    let draft_length = serial(setup, &choice)?.draft_length;
     let split = Setup { edge: setup.edge.serial(draft_length), ..setup.clone() };
     let serial: Result<Vec<f64>, RunError> =
         seeds.iter().map(|&seed| Ok(run(&split, seed)?.summary.tpt_ms)).collect();
