@@ -48,8 +48,8 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         let mut line = vec![place.profile.clone(), fit.to_string()];
         for (simulated, loads) in methods.iter().zip(&loads) {
             let joules: Vec<f64> = loads.iter().map(|load| fit.joules(load)).collect();
-            let method = simulated.cell.method.clone();
-            let fitted = plan.fitted_on.contains(&method);
+            let method = &simulated.cell.method;
+            let fitted = plan.fitted_on.contains(method);
             let role = if fitted { Role::Calibration } else { Role::Prediction };
             let (ours, paper) = (Statistic::of(&joules), published(simulated));
             let mut row =

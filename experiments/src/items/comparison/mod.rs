@@ -89,7 +89,7 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
                     context.size.seeds,
                     context.size.tokens,
                 );
-                let method = simulated.cell.method.clone();
+                let method = &simulated.cell.method;
                 report.rows.push(row(place, method, metric.key(), ours, paper, role, command));
             }
         }
@@ -109,7 +109,7 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
 /// A row at `place`.
 pub(crate) fn row(
     place: &Place,
-    method: String,
+    method: &str,
     metric: &str,
     ours: Statistic,
     paper: Option<f64>,
@@ -123,6 +123,6 @@ pub(crate) fn row(
         paper,
         role,
         command,
-        ..Row::ours(&place.profile, &place.scenario, &method, metric, ours)
+        ..Row::ours(&place.profile, &place.scenario, method, metric, ours)
     }
 }

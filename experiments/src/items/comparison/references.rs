@@ -147,11 +147,10 @@ fn push_rows(compared: &[Compared], lines: &[&Lines], distances: &Distances, rep
         ] {
             let Some(value) = value else { continue };
             let role = Role::Reference;
-            let name = name.to_owned();
             report.rows.push(row(place, name, metric, value, None, role, String::new()));
         }
         for (simulated, distance) in methods.iter().zip(distances.iter().flatten()) {
-            let name = simulated.cell.method.clone();
+            let name = &simulated.cell.method;
             let metric = "distance_to_bound";
             report.rows.push(row(place, name, metric, *distance, None, Role::Ours, String::new()));
         }
