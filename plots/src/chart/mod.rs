@@ -91,8 +91,6 @@ pub struct Note {
     pub at: f64,
     /// What is written.
     pub text: String,
-    /// The method whose colour it has; empty: as other texts.
-    pub style: String,
 }
 
 /// Points that belong together.

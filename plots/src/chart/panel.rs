@@ -87,10 +87,8 @@ impl Plot<'_> {
         for index in 1..notes.len() {
             notes[index].0 = notes[index].0.max(notes[index - 1].0 + TYPE_SIZE);
         }
-        for (y, Note { text, style, .. }) in notes {
-            let look = look::of(style, self.unknown).for_lines();
-            let colour = if style.is_empty() { INK } else { look.colour };
-            scene.text(text, (self.frame.right + 2 * TICK_GAP, y), Anchor::Left, colour);
+        for (y, note) in notes {
+            scene.text(&note.text, (self.frame.right + 2 * TICK_GAP, y), Anchor::Left, INK);
         }
     }
 

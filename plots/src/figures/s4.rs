@@ -9,9 +9,9 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     item: "s4",
     file: "s4.svg",
     caption: "S4 over time: the uplink's rate, whose changes the upright lines mark; time per token; \
-              the thresholds in force with our tuner and with the paper's; the scheduling window and \
-              the batches of its plan. Lines and bands: mean and 95 % interval over seeds, cut off at \
-              zero.",
+              the thresholds in force with our tuner and with the paper's (R1 drawn through, R2 \
+              dashed); the scheduling window and the batches of its plan. Lines and bands: mean and \
+              95 % interval over seeds, cut off at zero.",
     draw,
 };
 
@@ -85,12 +85,11 @@ fn time(panels: &[Panel]) -> Axis {
     axis
 }
 
-/// The names of lines right of their last values, in their colours.
+/// The names of lines right of their last values.
 fn named_at_their_ends(series: &[Series]) -> Vec<Note> {
     let note = |series: &Series| {
         let text = if series.style == "sequence_threshold" { "R1" } else { "R2" };
-        let (text, style) = (text.to_owned(), series.style.clone());
-        series.points.last().map(|point| Note { at: point.y, text, style })
+        series.points.last().map(|point| Note { at: point.y, text: text.to_owned() })
     };
     series.iter().filter_map(note).collect()
 }

@@ -44,7 +44,7 @@ pub(super) fn lying_panel(
         (None, Some(paper)) => format!("({paper:.0})"),
         (None, None) => String::new(),
     });
-    let note = |(index, text)| Note { at: index as f64, text, style: String::new() };
+    let note = |(index, text)| Note { at: index as f64, text };
     let notes = texts.enumerate().map(note);
     let y = Axis::groups("", names).reversed();
     let x = Axis::linear(&names::metric("tpt_ms"), [], true);
