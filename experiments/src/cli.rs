@@ -1,5 +1,6 @@
 //! The command line: what can be typed. What it means is decided in [`crate::input`].
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +26,102 @@ pub(crate) enum Command {
     Tune(Tune),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
+    /// Serve as the cloud of the live testbed; prints the ticket that edges connect with.
+    Cloud(Cloud),
+    /// Decode as an edge of the live testbed.
+    Edge(Edge),
+    /// Decode live with both ends on this machine, over QUIC, link and device emulated.
+    Testbed(Testbed),
+}
+
+/// Where a live run's models come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// No models: the profile's texts, played with its latencies in real time.
+    #[default]
+    Emulated,
+}
+
+/// One live run; both ends must be given the same profile, backend, seed and tokens.
+#[derive(Debug, Args)]
+pub(crate) struct LiveRun {
+    /// Where the models come from.
+    #[arg(long, value_enum, default_value_t = Backend::Emulated)]
+    pub(crate) backend: Backend,
+    /// Seed of texts, latencies and link.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Output tokens, rounded up to whole prompts; each takes real time. Default: 130.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) tokens: Option<u64>,
+    /// Write this end's run log to DIR.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// Print one JSON document instead of ids as they come and a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl LiveRun {
+    /// Output tokens of a run, unless it is told otherwise.
+    pub(crate) const TOKENS: u64 = 130;
+
+    /// Output tokens.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.tokens.unwrap_or(Self::TOKENS)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cloud {
+    #[command(flatten)]
+    pub(crate) configuration: Configure,
+    #[command(flatten)]
+    pub(crate) run: LiveRun,
+    /// Where to listen; port 0: any free one.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// The address that the ticket names, if edges reach this machine by another.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) advertise: Option<SocketAddr>,
+    /// Keep key and secret in FILE, so that the ticket stays the same; default: new ones each time.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// End when the first edge has gone, or if none comes within 30 s.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edge {
+    /// The ticket that `pipesd cloud` has printed.
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) connect: String,
+    #[command(flatten)]
+    pub(crate) configuration: Configure,
+    #[command(flatten)]
+    pub(crate) run: LiveRun,
+    /// Use the network as it is: emulate no link.
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Testbed {
+    #[command(flatten)]
+    pub(crate) configuration: Configure,
+    #[command(flatten)]
+    pub(crate) run: LiveRun,
+    /// Use loopback as it is: emulate no link.
+    #[arg(long, conflicts_with = "fidelity")]
+    pub(crate) plain: bool,
+    /// Run the shipped plan of live runs and hold the simulator against them (about half an hour;
+    /// resumable). Of the other options --seed, --tokens, --out and --json apply.
+    #[arg(long)]
+    pub(crate) fidelity: bool,
+    /// Write the document to DIR/summary.json; with --fidelity, recordings too.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +153,18 @@ pub(crate) struct Reproduce {
     /// Where rows and summaries are written, a folder for each item.
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Decode cells of `table1` on the live testbed, in real time (default: 260 tokens each).
+    #[arg(long, conflicts_with_all = ["smoke", "seeds", "jobs"])]
+    pub(crate) live: bool,
+    /// With --live: only this profile's cells; may be repeated.
+    #[arg(long = "profile", value_name = "NAME", requires = "live")]
+    pub(crate) profiles: Vec<String>,
+    /// With --live: only this scenario's cells; may be repeated.
+    #[arg(long = "scenario", value_name = "NAME", requires = "live")]
+    pub(crate) scenarios: Vec<String>,
+    /// With --live: only this method's cells; may be repeated.
+    #[arg(long = "method", value_name = "NAME", requires = "live")]
+    pub(crate) methods: Vec<String>,
 }
 
 /// What to run.
@@ -74,6 +183,23 @@ pub(crate) struct Configure {
     /// `draft_ms=30`; may be repeated. An unknown key lists all keys.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
+}
+
+/// Pictures of one run; of several seeds the first.
+#[derive(Debug, Args)]
+pub(crate) struct Drawing {
+    /// Draw the run's pipeline as an SVG file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeline: Option<PathBuf>,
+    /// Where the timeline begins, in seconds of the first prompt's decoding.
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS", requires = "timeline")]
+    pub(crate) timeline_from: f64,
+    /// How many seconds the timeline shows.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "timeline")]
+    pub(crate) timeline_length: f64,
+    /// Write the run as a trace that ui.perfetto.dev opens.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) perfetto: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -96,18 +222,8 @@ pub(crate) struct Simulate {
     /// Write the same document to DIR/summary.json.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Draw the pipeline of the first seed's run as an SVG file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) timeline: Option<PathBuf>,
-    /// Where the timeline begins, in seconds of the first prompt's decoding.
-    #[arg(long, default_value_t = 0.0, value_name = "SECONDS", requires = "timeline")]
-    pub(crate) timeline_from: f64,
-    /// How many seconds the timeline shows.
-    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "timeline")]
-    pub(crate) timeline_length: f64,
-    /// Write the first seed's run as a trace that ui.perfetto.dev opens.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) perfetto: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
     /// Write every event of the first seed's run, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,

@@ -11,6 +11,8 @@ mod figures;
 mod input;
 mod items;
 mod keep;
+#[cfg(feature = "live")]
+mod live;
 mod output;
 mod page;
 mod runner;

@@ -19,7 +19,7 @@ use pipesd_core::summary::Summary;
 use pipesd_core::time::{Duration, Instant, as_millis, from_millis};
 
 use crate::link::{Link, LinkEvent};
-use crate::world::{RunError, Setup, in_run, run, truths};
+use crate::world::{RunError, Setup, link_in_run, run, truths};
 
 /// A deployment's figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,9 +44,9 @@ pub struct Reference {
 pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     let payload = setup.edge.method.payload;
     let format = WireFormat { payload, vocabulary: setup.profile.vocabulary };
-    let mut uplink = Line::new(Link::new(&in_run(&setup.uplink, seed), seed.stream("uplink", 0)));
+    let mut uplink = Line::new(Link::new(&link_in_run(&setup.uplink, seed), seed.stream("uplink", 0)));
     let mut downlink =
-        Line::new(Link::new(&in_run(&setup.downlink, seed), seed.stream("downlink", 0)));
+        Line::new(Link::new(&link_in_run(&setup.downlink, seed), seed.stream("downlink", 0)));
     let verification = &setup.profile.verification;
     let shares = shares(u64::from(setup.edges), u64::from(setup.cloud.verify_batch_max));
     let mut now = Instant::ZERO;

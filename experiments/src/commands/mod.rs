@@ -1,9 +1,11 @@
 //! One file for each command.
 
+mod live;
 mod plan;
 mod reproduce;
 mod simulate;
 mod sweep;
+mod timeline;
 mod tune;
 
 use anyhow::Result;
@@ -13,10 +15,14 @@ use crate::cli::{Arguments, Command};
 /// Does what was asked.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
+        Command::Reproduce(options) if options.live => live::table(options),
         Command::Reproduce(options) => reproduce::run(options),
         Command::Simulate(options) => simulate::run(options),
         Command::Sweep(options) => sweep::run(options),
         Command::Tune(options) => tune::run(options),
         Command::Plan(options) => plan::run(options),
+        Command::Cloud(options) => live::cloud(options),
+        Command::Edge(options) => live::edge(options),
+        Command::Testbed(options) => live::testbed(options),
     }
 }

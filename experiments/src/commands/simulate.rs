@@ -2,18 +2,15 @@
 
 use anyhow::Result;
 use pipesd_core::edge::TuningCounts;
-use pipesd_core::event::Stamped;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
-use pipesd_core::time::from_millis;
-use pipesd_plots::perfetto::trace_json;
-use pipesd_plots::timeline::{NothingToShow, Timeline, Window};
 use pipesd_sim::world::{RunResult, Setup};
 use serde_json::{Map, Value, json};
 
+use super::timeline;
 use crate::cli::Simulate;
 use crate::figures::{ENERGY, FIGURES};
-use crate::input::{Choice, Configuration, bad_input, command, seed_range};
+use crate::input::{Choice, Configuration, command, seed_range};
 use crate::output;
 use crate::runner::{Task, run_all};
 
@@ -22,9 +19,7 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
     let configuration = Configuration::load(&choice)?;
     let setup = configuration.setup(options.tokens, false)?;
     let seeds = seed_range(options.seed, options.seeds)?;
-    if options.timeline.is_some() {
-        check_window(options)?;
-    }
+    timeline::check(&options.drawing)?;
     let tasks: Vec<Task<'_>> = seeds
         .map(|seed| Task {
             setup: &setup,
@@ -34,7 +29,7 @@ pub(crate) fn run(options: &Simulate) -> Result<()> {
         .collect();
     let results = run_all(&tasks, "simulate", options.jobs)?;
     let summaries: Vec<Summary> = results.iter().map(|result| result.summary).collect();
-    let outputs = [&options.timeline, &options.perfetto, &options.events];
+    let outputs = [&options.drawing.timeline, &options.drawing.perfetto, &options.events];
     if outputs.into_iter().any(Option::is_some) {
         let recorded = Setup { record: true, ..setup.clone() };
         let task = Task { setup: &recorded, ..tasks[0].clone() };
@@ -154,18 +149,6 @@ fn print_table(
     output::print(&format!("{head}\n{table}\n\nagain: {rerun}\n"))
 }
 
-/// The timeline's window must be one that can be drawn.
-fn check_window(options: &Simulate) -> Result<()> {
-    let (from, length) = (options.timeline_from, options.timeline_length);
-    if !(0.0..=1e6).contains(&from) {
-        return Err(bad_input!("--timeline-from {from}: must be 0 to 1000000 s").into());
-    }
-    if !(0.01..=60.0).contains(&length) {
-        return Err(bad_input!("--timeline-length {length}: must be 0.01 to 60 s").into());
-    }
-    Ok(())
-}
-
 fn write_recording(options: &Simulate, result: &RunResult) -> Result<()> {
     let recording = result.recording.as_ref().expect("this run was recorded");
     if let Some(path) = &options.events {
@@ -177,28 +160,5 @@ fn write_recording(options: &Simulate, result: &RunResult) -> Result<()> {
         output::write_file(path, &(lines.join("\n") + "\n"))?;
         eprintln!("wrote {} events to {}", lines.len(), path.display());
     }
-    if let Some(path) = &options.perfetto {
-        output::write_file(path, &trace_json(&recording.events))?;
-        eprintln!("wrote {}", path.display());
-    }
-    if let Some(path) = &options.timeline {
-        let svg = timeline(options, &recording.events)?;
-        output::write_file(path, &svg)?;
-        eprintln!("wrote {}", path.display());
-    }
-    Ok(())
-}
-
-fn timeline(options: &Simulate, events: &[Stamped]) -> Result<String> {
-    let window = Window {
-        from: from_millis(options.timeline_from * 1e3),
-        length: from_millis(options.timeline_length * 1e3),
-    };
-    let timeline = Timeline::from_events(events, window).map_err(|nothing| match nothing {
-        NothingToShow::Empty { .. } => {
-            anyhow::Error::new(bad_input!("--timeline-from {}: {nothing}", options.timeline_from))
-        }
-        NothingToShow::NoDecoding => nothing.into(),
-    })?;
-    Ok(timeline.to_svg()?)
+    timeline::write(&options.drawing, &recording.events)
 }

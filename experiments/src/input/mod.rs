@@ -13,6 +13,8 @@ use std::fmt;
 
 pub(crate) use self::catalogue::{PROFILES, SCENARIOS};
 pub(crate) use self::files::{load_method, load_profile, load_scenario};
+#[cfg(feature = "live")]
+pub(crate) use self::rerun::live_command;
 pub(crate) use self::rerun::{command, seed_range};
 pub(crate) use self::settings::{Choice, Configuration, set_keys};
 

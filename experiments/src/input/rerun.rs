@@ -29,6 +29,31 @@ pub(crate) fn command(choice: &Choice, seed: u64, seeds: u32, tokens: u64) -> St
     words
 }
 
+/// The command that makes a live run again, without what is default.
+#[cfg(feature = "live")]
+pub(crate) fn live_command(
+    command: &str,
+    choice: &Choice,
+    run: &crate::cli::LiveRun,
+    plain: bool,
+) -> String {
+    let Choice { profile, scenario, method, sets } = choice;
+    let mut words = format!("pipesd {command}");
+    let named = [("profile", profile), ("scenario", scenario), ("method", method)];
+    for (flag, value) in named.into_iter().chain(sets.iter().map(|set| ("set", set))) {
+        words.push_str(&format!(" --{flag} {}", quoted(value)));
+    }
+    for (flag, value, default) in [("seed", run.seed, 1), ("tokens", run.tokens(), crate::cli::LiveRun::TOKENS)] {
+        if value != default {
+            words.push_str(&format!(" --{flag} {value}"));
+        }
+    }
+    if plain {
+        words.push_str(" --plain");
+    }
+    words
+}
+
 /// A word as a shell reads it back.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "=_-./+,:".contains(c);

@@ -4,6 +4,8 @@
 mod break_even;
 mod comparison;
 mod energy;
+#[cfg(feature = "live")]
+mod live_cells;
 mod monitor;
 mod over_time;
 pub(crate) mod overall;
@@ -15,6 +17,8 @@ mod tuners;
 use anyhow::Result;
 use serde::Deserialize;
 
+#[cfg(feature = "live")]
+pub(crate) use self::live_cells::{LiveCell, table1_cells};
 #[cfg(test)]
 pub(crate) use self::report::Measured;
 pub(crate) use self::report::{Report, Role, Row, Table};

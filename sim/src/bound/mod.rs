@@ -67,7 +67,7 @@ use self::search::Search;
 use self::wire::Wire;
 use crate::link::{AffineConfig, LinkConfig};
 use crate::world::{
-    RunError, RunResult, Setup, Truth, in_run, requests as requests_of, run_scripted, truths,
+    RunError, RunResult, Setup, Truth, link_in_run, requests as requests_of, run_scripted, truths,
 };
 
 /// Whether a NAV may carry no draft token.
@@ -252,7 +252,7 @@ fn format(setup: &Setup) -> WireFormat {
 }
 
 fn affine(config: &LinkConfig, seed: Seed) -> Result<AffineConfig, NotComputed> {
-    match in_run(config, seed) {
+    match link_in_run(config, seed) {
         LinkConfig::Affine(config) => Ok(config),
         LinkConfig::Packet(_) => Err(NotComputed::PacketLink),
     }

@@ -147,7 +147,8 @@ pub fn run_scripted(setup: &Setup, seed: Seed, script: &Script) -> Result<RunRes
 }
 
 /// The link as it is in the run with this seed: a bandwidth trace begins where the seed says.
-pub(crate) fn in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
+#[must_use]
+pub fn link_in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
     config.at_phase(seed.stream("bandwidth phase", 0).at(0).uniform())
 }
 
@@ -294,7 +295,8 @@ impl<'a> World<'a> {
 }
 
 /// Requests that each edge decodes one after another.
-pub(crate) fn requests(setup: &Setup) -> u64 {
+#[must_use]
+pub fn requests(setup: &Setup) -> u64 {
     use crate::profile::TextModel;
     match &setup.profile.text {
         TextModel::Process(_) => setup.tokens.div_ceil(u64::from(setup.profile.output_tokens)),
@@ -313,7 +315,8 @@ pub(crate) fn requests(setup: &Setup) -> u64 {
 }
 
 /// The session of an edge's request numbered `index`.
-fn session_id(edge: u32, index: u64) -> SessionId {
+#[must_use]
+pub fn session_id(edge: u32, index: u64) -> SessionId {
     SessionId(u64::from(edge) << 32 | index)
 }
 

@@ -16,7 +16,7 @@ use pipesd_core::tuner::Fit;
 
 use super::models::Texts;
 use super::{
-    Canary, Recording, RunError, Setup, edge_of, ends_session, in_run, request, session_id,
+    Canary, Recording, RunError, Setup, edge_of, ends_session, link_in_run, request, session_id,
 };
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
@@ -126,7 +126,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(setup: &Setup, seed: Seed) -> Self {
         let wire = |config: &LinkConfig, name: &str, edge: u32| {
-            let config = in_run(config, seed);
+            let config = link_in_run(config, seed);
             Wire {
                 link: Link::new(&config, seed.stream(name, u64::from(edge))),
                 config,

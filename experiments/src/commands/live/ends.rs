@@ -1,0 +1,115 @@
+//! `pipesd cloud`, `pipesd edge` and `pipesd testbed`: the live testbed's two ends, and both at once.
+
+use std::io::stdout;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use pipesd_hw::driver::Observer;
+use pipesd_hw::transport::Ticket;
+
+use crate::cli::{Cloud, Edge, Testbed};
+use crate::input::{Choice, bad_input, live_command};
+use crate::live::report::Report;
+use crate::live::scene::Scene;
+use crate::live::{cloud as serving, edge as decoding, fidelity, pair};
+use crate::output;
+
+/// A cloud that serves once waits so long for its edge.
+const ONCE_PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn cloud(options: &Cloud) -> Result<()> {
+    let choice = Choice::from(&options.configuration);
+    let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
+    let announce = |ticket: &str| {
+        eprintln!("this is the ticket; an edge connects with: pipesd edge --connect TICKET");
+        output::print(&format!("{ticket}\n"))
+    };
+    let served = serving::serve(
+        &scene,
+        &serving::Options {
+            listen: options.listen,
+            advertise: options.advertise,
+            identity: options.identity.as_deref(),
+            once: options.once.then_some(ONCE_PATIENCE),
+            log: log.as_deref(),
+            announce: &announce,
+        },
+    )?;
+    for (edge, why) in &served.ended {
+        eprintln!("edge {edge} was cut off: {why}");
+    }
+    if options.run.json {
+        return output::print_json(&served);
+    }
+    let (links, navs) = (served.links, served.counts.navs);
+    output::print(&format!("{links} links, {navs} NAVs in {} passes\n", served.counts.passes))
+}
+
+pub(crate) fn edge(options: &Edge) -> Result<()> {
+    let ticket: Ticket = options
+        .connect
+        .parse()
+        .map_err(|error| bad_input!("--connect {}: {error}", options.connect))?;
+    let mut choice = Choice::from(&options.configuration);
+    // Whoever has no wish for the paper's payload sends what is needed.
+    if !choice.sets.iter().any(|set| set.starts_with("payload=")) {
+        choice.sets.push("payload=ids".to_owned());
+    }
+    let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let log = options.run.record.as_ref().map(|folder| folder.join(pair::EDGE_LOG));
+    let emulate = !options.plain;
+    let observer = observer(options.run.json);
+    let decoded = decoding::decode(
+        &scene,
+        &ticket,
+        decoding::Options { emulate, log: log.as_deref(), observer },
+    )?;
+    let command = live_command("edge --connect TICKET", &choice, &options.run, options.plain);
+    let report = Report {
+        scene: &scene,
+        command: &command,
+        decoded: &decoded,
+        served: None,
+        emulated_link: emulate,
+    };
+    print(&report, options.run.json)
+}
+
+pub(crate) fn testbed(options: &Testbed) -> Result<()> {
+    if options.fidelity {
+        return fidelity::run(options);
+    }
+    let choice = Choice::from(&options.configuration);
+    let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let folder = options.run.record.as_deref();
+    let emulate = !options.plain;
+    let paired = pair::run(&scene, folder, emulate, observer(options.run.json))?;
+    if let Some(folder) = folder {
+        crate::live::recording::complete(folder, &scene)?;
+        eprintln!("recorded to {}", folder.display());
+    }
+    let command = live_command("testbed", &choice, &options.run, options.plain);
+    let report = Report {
+        scene: &scene,
+        command: &command,
+        decoded: &paired.decoded,
+        served: Some(&paired.served),
+        emulated_link: emulate,
+    };
+    if let Some(folder) = &options.out {
+        let document = output::json(&report.document()?);
+        output::write_file(&folder.join("summary.json"), &document)
+            .with_context(|| format!("--out {}", folder.display()))?;
+    }
+    print(&report, options.run.json)
+}
+
+/// Ids stream to stdout as they are committed, unless that is to be one document.
+fn observer(json: bool) -> Option<Observer> {
+    (!json).then(|| decoding::stream_ids(stdout()))
+}
+
+fn print(report: &Report<'_>, json: bool) -> Result<()> {
+    if json { output::print_json(&report.document()?) } else { output::print(&report.table()?) }
+}

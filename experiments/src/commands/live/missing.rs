@@ -1,0 +1,42 @@
+//! The live testbed's commands in a program that was built without it.
+
+use anyhow::Result;
+
+use crate::cli::{Cloud, Edge, RecordRun, Reproduce, RunFolder, Testbed};
+use crate::input::bad_input;
+
+fn refuse(command: &str) -> Result<()> {
+    Err(bad_input!(
+        "{command}: this program was built without the live testbed; with it: \
+         cargo run --release --features live -- {command} ..."
+    )
+    .into())
+}
+
+pub(crate) fn cloud(_: &Cloud) -> Result<()> {
+    refuse("cloud")
+}
+
+pub(crate) fn edge(_: &Edge) -> Result<()> {
+    refuse("edge")
+}
+
+pub(crate) fn testbed(_: &Testbed) -> Result<()> {
+    refuse("testbed")
+}
+
+pub(crate) fn record(_: &RecordRun) -> Result<()> {
+    refuse("trace record")
+}
+
+pub(crate) fn check(_: &RunFolder) -> Result<()> {
+    refuse("trace check")
+}
+
+pub(crate) fn inspect(_: &RunFolder) -> Result<()> {
+    refuse("trace inspect")
+}
+
+pub(crate) fn table(_: &Reproduce) -> Result<()> {
+    refuse("reproduce --live")
+}

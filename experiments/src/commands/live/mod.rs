@@ -1,0 +1,19 @@
+//! The commands of the live testbed: `cloud`, `edge`, `testbed`, and what of `trace` and `reproduce` is
+//! live. Without the feature `live` each of them says how to get it.
+
+#[cfg(feature = "live")]
+mod ends;
+#[cfg(feature = "live")]
+mod recordings;
+
+#[cfg(feature = "live")]
+pub(super) use self::ends::{cloud, edge, testbed};
+#[cfg(feature = "live")]
+pub(super) use self::recordings::{check, inspect, record};
+#[cfg(feature = "live")]
+pub(super) use crate::live::table::run as table;
+
+#[cfg(not(feature = "live"))]
+mod missing;
+#[cfg(not(feature = "live"))]
+pub(super) use self::missing::{check, cloud, edge, inspect, record, table, testbed};

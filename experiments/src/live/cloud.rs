@@ -1,0 +1,90 @@
+//! One cloud in this process: listens, prints its ticket, and verifies until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use pipesd_core::seed::Seed;
+use pipesd_core::sharing::CloudCounts;
+use pipesd_core::time::Duration;
+use pipesd_hw::backend::emulated::EmulatedTarget;
+use pipesd_hw::driver::{Arrivals, CloudSetup, Newcomer, drive_cloud};
+use pipesd_hw::transport::{Identity, LinkEvents, LinkSender, Server};
+use serde::{Deserialize, Serialize};
+
+use super::edge::log_file;
+use super::interrupted;
+use super::scene::Scene;
+
+/// How a cloud is run.
+pub(crate) struct Options<'a> {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// What edges are told to connect to, if not the same.
+    pub(crate) advertise: Option<SocketAddr>,
+    /// Where its key is kept; None: a new one each time.
+    pub(crate) identity: Option<&'a Path>,
+    /// Ends with its first link, or if none comes within this time.
+    pub(crate) once: Option<Duration>,
+    /// Where the log goes.
+    pub(crate) log: Option<&'a Path>,
+    /// Is given the ticket, on a line of its own.
+    pub(crate) announce: &'a dyn Fn(&str) -> Result<()>,
+}
+
+/// What a cloud has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Served {
+    pub(crate) counts: CloudCounts,
+    pub(crate) elapsed: Duration,
+    pub(crate) links: u64,
+    /// Edges whose links were ended from here, and why.
+    pub(crate) ended: Vec<(u32, String)>,
+}
+
+/// Serves until Ctrl-C, or once.
+pub(crate) fn serve(scene: &Scene, options: &Options<'_>) -> Result<Served> {
+    super::runtime()?.block_on(serve_async(scene, options))
+}
+
+async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
+    let identity = match options.identity {
+        Some(path) => Identity::load_or_create(path)?,
+        None => Identity::create()?,
+    };
+    let server = Server::bind(options.listen, &identity, &scene.settings())?;
+    let address = options.advertise.unwrap_or_else(|| server.address());
+    (options.announce)(&server.ticket(address).to_string())?;
+    let mut setup = CloudSetup::new(scene.setup.cloud, Seed(scene.seed));
+    setup.record = options.log.map(log_file).transpose()?;
+    let playback = Arc::clone(&scene.playback);
+    let build = move || Ok(Box::new(EmulatedTarget::new(playback)) as _);
+    let mut arrivals = Door { server, once: options.once, served: false };
+    let report = drive_cloud(setup, build, &mut arrivals, interrupted()).await?;
+    arrivals.server.close().await;
+    let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended } = report;
+    Ok(Served { counts, elapsed, links, ended })
+}
+
+/// Lets edges in: any number, or one.
+struct Door {
+    server: Server,
+    once: Option<Duration>,
+    served: bool,
+}
+
+impl Arrivals for Door {
+    type Transport = LinkSender;
+    type Events = LinkEvents;
+
+    async fn next(&mut self) -> Option<Newcomer<LinkSender, LinkEvents>> {
+        let Some(patience) = self.once else { return Arrivals::next(&mut self.server).await };
+        if self.served {
+            return None;
+        }
+        let first = tokio::time::timeout(patience, Arrivals::next(&mut self.server)).await;
+        self.served = true;
+        first.ok().flatten()
+    }
+}

@@ -1,0 +1,106 @@
+//! One edge in this process: connects, decodes its requests, and tells what it commits as it comes.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use pipesd_core::event::{Event, Stamped};
+use pipesd_core::ids::TokenId;
+use pipesd_core::seed::Seed;
+use pipesd_core::time::Duration;
+use pipesd_hw::backend::emulated::EmulatedDraft;
+use pipesd_hw::driver::{EdgeReport, EdgeSetup, Observer, drive_edge, one_after_another};
+use pipesd_hw::net::Ways;
+use pipesd_hw::transport::{Ticket, connect};
+
+use super::interrupted;
+use super::scene::Scene;
+
+/// What a live edge gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoded {
+    pub(crate) report: EdgeReport,
+    /// What the emulated link has done, if there was one.
+    pub(crate) ways: Option<Ways>,
+    /// How much later than recorded the emulated draft steps ended, in the median.
+    pub(crate) overshoot: Option<Duration>,
+}
+
+/// How an edge is run.
+pub(crate) struct Options<'a> {
+    /// Whether the scenario's link is emulated.
+    pub(crate) emulate: bool,
+    /// Where the log goes.
+    pub(crate) log: Option<&'a Path>,
+    /// Who is told each event.
+    pub(crate) observer: Option<Observer>,
+}
+
+/// Decodes the scene's requests at the cloud of `ticket`.
+///
+/// # Errors
+/// If there is no link, it is lost, or a text is not the trace's own: every pair of verification and
+/// payload that a trace can play is exact.
+pub(crate) fn decode(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Result<Decoded> {
+    super::runtime()?.block_on(decode_async(scene, ticket, options))
+}
+
+async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Result<Decoded> {
+    let emulation = options.emulate.then(|| scene.emulation());
+    let link = connect(ticket, &scene.settings(), emulation.as_ref()).await?;
+    let (transport, events) = link.split();
+    let stats = transport.clone();
+    let (vocabulary, seed) = (scene.setup.profile.vocabulary, Seed(scene.seed));
+    let mut setup = EdgeSetup::new(0, scene.setup.edge_config(seed, 0), vocabulary, seed);
+    setup.record = options.log.map(log_file).transpose()?;
+    setup.observer = options.observer;
+    let playback = Arc::clone(&scene.playback);
+    let build = move || Ok(Box::new(EmulatedDraft::new(playback)) as _);
+    let requests = one_after_another(scene.requests());
+    let report = drive_edge(setup, build, (transport, events), requests, interrupted()).await?;
+    check_texts(scene, &report)?;
+    let late = scene.playback.overshoots();
+    let overshoot = late.get(late.len() / 2).copied();
+    Ok(Decoded { report, ways: stats.stats().emulated, overshoot })
+}
+
+/// A new log, buffered.
+pub(crate) fn log_file(path: &Path) -> Result<Box<dyn Write + Send>> {
+    if let Some(folder) = path.parent() {
+        crate::output::make_folder(folder)?;
+    }
+    let file = File::create(path).with_context(|| format!("{}: no log there", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+/// What was committed must be what the target alone would have written.
+fn check_texts(scene: &Scene, report: &EdgeReport) -> Result<()> {
+    for (number, text) in report.texts.iter().enumerate() {
+        let truth = scene.playback.truth(number);
+        let wrong = text.tokens.iter().zip(&truth).position(|(ours, truth)| ours != truth);
+        if let Some(position) = wrong {
+            let session = text.session;
+            anyhow::bail!(
+                "{session}, position {position}: the committed text is not the trace's: does the \
+                 cloud play the same profile, seed and tokens?"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Writes ids as they are committed, a line for each text.
+pub(crate) fn stream_ids(mut to: impl Write + Send + 'static) -> Observer {
+    Box::new(move |stamped: &Stamped| {
+        // Who has closed the pipe has read enough.
+        let _ = match stamped.event {
+            Event::Committed { token: TokenId(id), .. } => {
+                write!(to, "{id} ").and_then(|()| to.flush())
+            }
+            Event::SessionEnded { .. } => writeln!(to),
+            _ => Ok(()),
+        };
+    })
+}

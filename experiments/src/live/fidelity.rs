@@ -1,0 +1,254 @@
+//! Live against simulated: how far what the simulator says of a run is from the run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use pipesd_core::seed::Seed;
+use pipesd_sim::profile::Profile;
+use pipesd_sim::world::{self, Setup};
+use serde::{Deserialize, Serialize};
+
+use super::pair;
+use super::recording::{self, Measured};
+use super::report::summary;
+use super::scene::Scene;
+use crate::cli::Testbed;
+use crate::input::{Choice, bad_input};
+use crate::output::{self, Rows};
+use crate::runner::progress_bar;
+
+/// What to compare.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    profile: String,
+    methods: Vec<String>,
+    tokens: u64,
+    repeats: u32,
+    seeds: u32,
+    reference: Reference,
+    environments: Vec<Environment>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    environment: String,
+    method: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Environment {
+    name: String,
+    scenario: String,
+    #[serde(default)]
+    set: Vec<String>,
+    /// Whether its errors count.
+    #[serde(default = "yes")]
+    bar: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A method in an environment, live and simulated; times in ms per token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cell {
+    environment: String,
+    method: String,
+    bar: bool,
+    live: Vec<f64>,
+    factual: f64,
+    counterfactual: Option<f64>,
+}
+
+impl Cell {
+    fn mean(&self) -> f64 {
+        self.live.iter().sum::<f64>() / self.live.len() as f64
+    }
+
+    /// Between the slowest and the fastest live run \[%\].
+    fn live_spread(&self) -> f64 {
+        let low = self.live.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = self.live.iter().copied().fold(0.0, f64::max);
+        (high / low - 1.0) * 100.0
+    }
+
+    /// Of a simulated time \[%\].
+    fn error(&self, simulated: f64) -> f64 {
+        (simulated / self.mean() - 1.0) * 100.0
+    }
+
+    fn factual_error(&self) -> f64 {
+        self.error(self.factual)
+    }
+
+    fn counterfactual_error(&self) -> Option<f64> {
+        self.counterfactual.map(|simulated| self.error(simulated))
+    }
+}
+
+/// Runs the plan and prints the table.
+pub(crate) fn run(options: &Testbed) -> Result<()> {
+    let plan: Plan = toml::from_str(include_str!("../../plans/fidelity.toml"))
+        .context("the shipped plan is valid")?;
+    let plan = Plan { tokens: options.run.tokens.unwrap_or(plan.tokens), ..plan };
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results/fidelity"));
+    let cells = measure(&plan, &folder, options)?;
+    let document = output::json(&cells);
+    output::write_file(&folder.join("cells.json"), &document)?;
+    if options.run.json { output::print(&document) } else { output::print(&table(&plan, &cells)) }
+}
+
+/// One live run of a cell, by its place in the plan.
+struct Run<'a> {
+    environment: &'a Environment,
+    method: &'a str,
+    repeat: u32,
+    scene: Scene,
+    folder: PathBuf,
+}
+
+fn scene(plan: &Plan, environment: &Environment, method: &str, seed: u64) -> Result<Scene> {
+    let choice = Choice {
+        profile: plan.profile.clone(),
+        scenario: environment.scenario.clone(),
+        method: method.to_owned(),
+        sets: environment.set.clone(),
+    };
+    Scene::load(&choice, seed, plan.tokens)
+}
+
+fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
+    let mut runs = Vec::new();
+    for environment in &plan.environments {
+        for method in &plan.methods {
+            for repeat in 0..plan.repeats {
+                let scene = scene(plan, environment, method, options.run.seed)?;
+                let name = format!("{}-{method}-{repeat}", slug(&environment.name));
+                runs.push(Run { environment, method, repeat, scene, folder: folder.join(name) });
+            }
+        }
+    }
+    let progress = progress_bar(runs.len() as u64);
+    progress.set_message("live");
+    for run in &runs {
+        if !recording::is_complete(&run.folder, &run.scene) {
+            pair::run(&run.scene, Some(&run.folder), true, None)
+                .and_then(|paired| {
+                    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
+                    recording::complete(&run.folder, &run.scene)?;
+                    recording::note(&run.folder, &run.scene, &summary)
+                })
+                .with_context(|| format!("{}, {}", run.environment.name, run.method))?;
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let Reference { environment, method } = &plan.reference;
+    let reference = runs
+        .iter()
+        .find(|run| run.environment.name == *environment && run.method == method)
+        .ok_or_else(|| bad_input!("no run of {method} in {environment} to predict from"))?;
+    let reference_model = recording::measured(&reference.folder, &reference.scene)?;
+    runs.chunk_by(|a, b| a.environment.name == b.environment.name && a.method == b.method)
+        .map(|repeats| cell(plan, repeats, &reference_model, reference))
+        .collect()
+}
+
+fn cell(
+    plan: &Plan,
+    repeats: &[Run<'_>],
+    reference_model: &Measured,
+    reference: &Run<'_>,
+) -> Result<Cell> {
+    let first = &repeats[0];
+    debug_assert_eq!(first.repeat, 0, "runs of a cell stand together");
+    let live: Vec<f64> =
+        repeats.iter().map(|run| recording::noted_tpt(&run.folder)).collect::<Result<_>>()?;
+    let mut factual = 0.0;
+    for run in repeats {
+        let model = recording::measured(&run.folder, &run.scene)?;
+        factual += simulate(&run.scene, &model, plan.seeds)? / repeats.len() as f64;
+    }
+    let is_reference = std::ptr::eq(first, reference);
+    let counterfactual = (!is_reference)
+        .then(|| simulate(&first.scene, reference_model, plan.seeds))
+        .transpose()?;
+    Ok(Cell {
+        environment: first.environment.name.clone(),
+        method: first.method.to_owned(),
+        bar: first.environment.bar,
+        live,
+        factual,
+        counterfactual,
+    })
+}
+
+/// Mean time per token of the scene, with measured model times and the configured link.
+fn simulate(scene: &Scene, measured: &Measured, seeds: u32) -> Result<f64> {
+    let profile: Arc<Profile> = measured.on_device_of(scene)?;
+    let setup = Setup { profile, ..scene.setup.clone() };
+    let mut sum = 0.0;
+    for seed in 0..u64::from(seeds) {
+        sum += world::run(&setup, Seed(1000 + seed))?.summary.tpt_ms;
+    }
+    Ok(sum / f64::from(seeds))
+}
+
+fn slug(name: &str) -> String {
+    let letters = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ' ');
+    letters.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn table(plan: &Plan, cells: &[Cell]) -> String {
+    let header = [
+        "environment", "method", "live (ms per token)", "live against live", "factual", "error",
+        "counterfactual", "error",
+    ];
+    let mut rows = Rows::new(&header, 2);
+    for cell in cells {
+        let live: Vec<String> = cell.live.iter().map(|ms| format!("{ms:.1}")).collect();
+        let (simulated, error) = match cell.counterfactual.zip(cell.counterfactual_error()) {
+            Some((ms, error)) => (format!("{ms:.1}"), format!("{error:+.1} %")),
+            None => ("recorded".to_owned(), String::new()),
+        };
+        rows.push([
+            cell.environment.clone(),
+            cell.method.clone(),
+            live.join(", "),
+            format!("{:.1} %", cell.live_spread()),
+            format!("{:.1}", cell.factual),
+            format!("{:+.1} %", cell.factual_error()),
+            simulated,
+            error,
+        ]);
+    }
+    let counted: Vec<&Cell> = cells.iter().filter(|cell| cell.bar).collect();
+    let factual: Vec<f64> = counted.iter().map(|cell| cell.factual_error().abs()).collect();
+    let counterfactual: Vec<f64> =
+        counted.iter().filter_map(|cell| cell.counterfactual_error()).map(f64::abs).collect();
+    let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+    let worst = |errors: &[f64]| errors.iter().copied().fold(0.0, f64::max);
+    let within = counted
+        .iter()
+        .filter(|cell| cell.factual_error().abs() <= cell.live_spread().max(2.0))
+        .count();
+    let Reference { environment, method } = &plan.reference;
+    format!(
+        "Live against simulated, {} tokens a run\n{rows}\n\n\
+         factual (each run from its own recording): mean |error| {:.1} %, worst {:.1} %; within 2 % \
+         or the difference between live runs: {within} of {} cells\n\
+         counterfactual (all from one recording: {method} in {environment}): mean |error| {:.1} %, \
+         worst {:.1} %\n",
+        plan.tokens,
+        mean(&factual),
+        worst(&factual),
+        counted.len(),
+        mean(&counterfactual),
+        worst(&counterfactual),
+    )
+}

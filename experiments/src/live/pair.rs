@@ -1,0 +1,123 @@
+//! Both ends on this machine, each in a process of its own: the edge here, the cloud as a child.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use pipesd_hw::driver::Observer;
+use pipesd_hw::transport::Ticket;
+
+use super::cloud::Served;
+use super::edge::{self, Decoded};
+use super::scene::Scene;
+
+/// A run of both ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Paired {
+    pub(crate) decoded: Decoded,
+    pub(crate) served: Served,
+}
+
+/// Names of the two logs in a recording's folder.
+pub(crate) const EDGE_LOG: &str = "edge.jsonl";
+pub(crate) const CLOUD_LOG: &str = "cloud.jsonl";
+
+/// How long the cloud may take to end after its edge has gone.
+const FAREWELL: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Runs both ends of `scene`; their logs go to `folder`, if there is one.
+pub(crate) fn run(
+    scene: &Scene,
+    folder: Option<&Path>,
+    emulate: bool,
+    observer: Option<Observer>,
+) -> Result<Paired> {
+    let (mut cloud, mut stdout, ticket) = start_cloud(scene, folder)?;
+    let log = folder.map(|folder| folder.join(EDGE_LOG));
+    let options = edge::Options { emulate, log: log.as_deref(), observer };
+    let decoded = edge::decode(scene, &ticket, options)?;
+    let served = cloud.finish(&mut stdout)?;
+    Ok(Paired { decoded, served })
+}
+
+/// A child that does not outlive its owner.
+struct Cloud(Child);
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Cloud {
+    /// Waits for its end and reads what it has done.
+    fn finish(&mut self, stdout: &mut BufReader<ChildStdout>) -> Result<Served> {
+        let mut waited = Duration::ZERO;
+        while self.0.try_wait()?.is_none() {
+            anyhow::ensure!(waited < FAREWELL, "the cloud does not end");
+            thread::sleep(GLANCE);
+            waited += GLANCE;
+        }
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest)?;
+        serde_json::from_str(&rest).with_context(|| format!("the cloud says `{}`", rest.trim()))
+    }
+}
+
+fn start_cloud(
+    scene: &Scene,
+    folder: Option<&Path>,
+) -> Result<(Cloud, BufReader<ChildStdout>, Ticket)> {
+    let program = std::env::current_exe().context("this program does not know where it is")?;
+    let mut command = Command::new(program);
+    command.args(["cloud", "--listen", "127.0.0.1:0", "--once", "--json"]);
+    command.args(["--seed", &scene.seed.to_string(), "--tokens", &scene.tokens.to_string()]);
+    let choice = &scene.choice;
+    command.args(["--profile", &choice.profile, "--scenario", &choice.scenario]);
+    command.args(["--method", &choice.method]);
+    for set in &choice.sets {
+        command.args(["--set", set]);
+    }
+    if let Some(folder) = folder {
+        command.arg("--record").arg(folder);
+    }
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .context("the cloud's process does not start")?;
+    let mut cloud = Cloud(child);
+    let mut stdout = BufReader::new(cloud.0.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line)?;
+    let ticket: Ticket = line.trim().parse().context("the cloud has said no ticket")?;
+    Ok((cloud, stdout, ticket))
+}
+
+/// A folder that is gone with its owner, for logs that nobody wants to keep.
+pub(crate) struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("pipesd-{}-{name}", std::process::id()));
+        crate::output::make_folder(&folder)?;
+        Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

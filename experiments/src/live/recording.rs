@@ -1,0 +1,173 @@
+//! A recording: a folder with the run logs of both ends, the texts that were decoded, and a profile made
+//! of what was measured.
+//!
+//! | file | what |
+//! |---|---|
+//! | `edge.jsonl`, `cloud.jsonl` | the run logs (design: a run is its inputs) |
+//! | `trace.json` | the texts, as the simulator and the emulated backend read them, without times |
+//! | `profile.toml` | the profile: measured times of draft steps and NAVs |
+//! | `run.json` | what was run, and its summary |
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use pipesd_core::edge::Edge;
+use pipesd_core::cloud::Cloud;
+use pipesd_core::contract::{Input, Output};
+use pipesd_core::summary::Summary;
+use pipesd_core::time::{Duration, Instant, as_millis};
+use pipesd_core::trace::{Trace, TraceText};
+use pipesd_hw::record::{Config, Joint, Line, RunLog, align, replay, samples};
+use pipesd_sim::measured::{self, Measurements};
+use pipesd_sim::profile::{Profile, ProfileSpec};
+use serde::{Deserialize, Serialize};
+
+use super::pair::{CLOUD_LOG, EDGE_LOG};
+use super::scene::Scene;
+use crate::input::bad_input;
+use crate::output;
+
+const TRACE: &str = "trace.json";
+const PROFILE: &str = "profile.toml";
+const RUN: &str = "run.json";
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Run {
+    version: String,
+    profile: String,
+    scenario: String,
+    method: String,
+    set: Vec<String>,
+    seed: u64,
+    tokens: u64,
+    summary: Option<Summary>,
+}
+
+impl Run {
+    fn of(scene: &Scene, summary: Option<Summary>) -> Self {
+        let choice = scene.choice.clone();
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            profile: choice.profile,
+            scenario: choice.scenario,
+            method: choice.method,
+            set: choice.sets,
+            seed: scene.seed,
+            tokens: scene.tokens,
+            summary,
+        }
+    }
+
+    fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(RUN);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| bad_input!("{}: cannot be read: {error}", path.display()))?;
+        let run = serde_json::from_str(&text);
+        run.map_err(|error| bad_input!("{}: {error}", path.display()).into())
+    }
+}
+
+/// Notes what was run, when all else is written.
+pub(crate) fn note(folder: &Path, scene: &Scene, summary: &Summary) -> Result<()> {
+    let run = Run::of(scene, Some(*summary));
+    output::write_file(&folder.join(RUN), &output::json(&run))
+}
+
+/// Whether the folder holds this very run, whole.
+pub(crate) fn is_complete(folder: &Path, scene: &Scene) -> bool {
+    Run::read(folder).is_ok_and(|run| Run { summary: None, ..run } == Run::of(scene, None))
+}
+
+/// The recorded run's time per token \[ms\].
+pub(crate) fn noted_tpt(folder: &Path) -> Result<f64> {
+    let summary = Run::read(folder)?.summary;
+    Ok(summary.context("the run has not been summed up")?.tpt_ms)
+}
+
+/// The log of one end.
+pub(crate) fn log(folder: &Path, name: &str) -> Result<RunLog> {
+    RunLog::open(&folder.join(name)).map_err(|error| bad_input!("{error}").into())
+}
+
+/// The texts of a scene without the times that they are played in: a recording has its own.
+fn texts(scene: &Scene) -> Trace {
+    let trace = scene.playback.trace();
+    let untimed = |text: &TraceText| TraceText { timing: None, ..text.clone() };
+    Trace { timing: None, texts: trace.texts.iter().map(untimed).collect(), ..trace.clone() }
+}
+
+/// Measured times of a run, on the reference device.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    spec: ProfileSpec,
+    trace: Arc<Trace>,
+}
+
+impl Measured {
+    /// The profile on the device of another scene.
+    pub(crate) fn on_device_of(&self, scene: &Scene) -> Result<Arc<Profile>> {
+        let added_ms = scene.setup.profile.draft.added_ms;
+        let profile = self.spec.resolve(added_ms, Some(Arc::clone(&self.trace)));
+        Ok(Arc::new(profile.map_err(|problem| bad_input!("the recording: {problem}"))?))
+    }
+}
+
+/// Reads the times off both logs. What the scene's device added to draft steps is taken off.
+pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
+    let edge = samples(&log(folder, EDGE_LOG)?);
+    let cloud = samples(&log(folder, CLOUD_LOG)?);
+    let added_ms = scene.setup.profile.draft.added_ms;
+    let millis = |took: Duration| as_millis(took);
+    let measurements = Measurements {
+        draft_ms: edge.draft.iter().map(|s| (millis(s.took) - added_ms).max(0.0)).collect(),
+        verify_ms: cloud.verify.iter().map(|s| (s.drafts, millis(s.took))).collect(),
+        draft_prefill_ms: edge.prefill.iter().map(|s| (s.tokens, millis(s.took))).collect(),
+        verify_prefill_ms: cloud.prefill.iter().map(|s| (s.tokens, millis(s.took))).collect(),
+    };
+    let trace = Arc::new(texts(scene));
+    let vocabulary = scene.setup.profile.vocabulary;
+    let name = &scene.configuration.profile.spec.name;
+    let spec = measured::profile(name, vocabulary, TRACE, &trace, &measurements)
+        .map_err(|problem| bad_input!("{}: {problem}", folder.display()))?;
+    Ok(Measured { spec, trace })
+}
+
+/// Writes the texts and the profile beside the logs, so that `--profile FOLDER` reads the recording.
+pub(crate) fn complete(folder: &Path, scene: &Scene) -> Result<()> {
+    let Measured { spec, trace } = measured(folder, scene)?;
+    output::write_file(&folder.join(TRACE), &output::json(trace.as_ref()))?;
+    let spec = toml::to_string(&spec).context("a profile is plain data")?;
+    output::write_file(&folder.join(PROFILE), &spec)
+}
+
+/// Both ends' events on one clock.
+pub(crate) fn joint(folder: &Path) -> Result<Joint> {
+    let (edge, cloud) = (log(folder, EDGE_LOG)?, log(folder, CLOUD_LOG)?);
+    align(&[edge], &cloud).map_err(|error| bad_input!("{}: {error}", folder.display()).into())
+}
+
+/// Replays a log through the core's loop as the driver does, and through the simulator's queue: both
+/// must give what was recorded, bit for bit. Returns how many inputs and outputs that were.
+pub(crate) fn check(folder: &Path, name: &str) -> Result<(usize, usize)> {
+    let log = log(folder, name)?;
+    replay(&log)?;
+    let (mut inputs, mut outputs): (Vec<(Instant, Input)>, Vec<(Instant, Output)>) = <_>::default();
+    for line in log.lines {
+        match line {
+            Line::In(at, input) => inputs.push((at, input)),
+            Line::Out(at, output) => outputs.push((at, output)),
+            Line::Took { .. } | Line::Session { .. } => {}
+        }
+    }
+    let count = inputs.len();
+    let simulated = match log.header.config {
+        Config::Edge(config) => pipesd_sim::replay::outputs(&mut Edge::new(config), inputs),
+        Config::Cloud(config) => pipesd_sim::replay::outputs(&mut Cloud::new(config), inputs),
+    };
+    let text = |outputs: &[(Instant, Output)]| serde_json::to_string(outputs);
+    let same = simulated == outputs && text(&simulated)? == text(&outputs)?;
+    anyhow::ensure!(same, "{}/{name}: the simulator's loop gives other outputs", folder.display());
+    Ok((count, outputs.len()))
+}

@@ -1,0 +1,129 @@
+//! What a live run is summed up as: the same figures as a simulated one, and beside them what the
+//! simulator says of the same texts, times and link.
+
+use anyhow::Result;
+use pipesd_core::seed::Seed;
+use pipesd_core::sharing::CloudCounts;
+use pipesd_core::summary::{Energy, Summary};
+use pipesd_core::time::{Duration, as_millis};
+use pipesd_hw::driver::EdgeReport;
+use serde_json::{Map, Value, json};
+
+use super::cloud::Served;
+use super::edge::Decoded;
+use super::scene::Scene;
+use crate::figures::FIGURES;
+
+/// The figures of a live run. Energy is not measured: nothing here has a meter. What the target did is
+/// known only where its process was asked (`served`).
+pub(crate) fn summary(report: &EdgeReport, served: Option<&Served>) -> Result<Summary> {
+    anyhow::ensure!(report.counts.output > 0, "nothing was decoded");
+    let nothing = (CloudCounts::default(), Duration::ZERO);
+    let (cloud, elapsed) = served.map_or(nothing, |served| (served.counts, served.elapsed));
+    let edges = std::slice::from_ref(&report.counts);
+    Ok(Summary::new(edges, &cloud, elapsed, report.uplink_bytes, &Energy::default()))
+}
+
+/// Figures that only the cloud's process knows.
+const OF_CLOUD: [&str; 2] = ["nav_wait_ms", "cloud_utilisation"];
+
+/// A live run, to be printed.
+pub(crate) struct Report<'a> {
+    pub(crate) scene: &'a Scene,
+    pub(crate) command: &'a str,
+    pub(crate) decoded: &'a Decoded,
+    pub(crate) served: Option<&'a Served>,
+    pub(crate) emulated_link: bool,
+}
+
+impl Report<'_> {
+    /// The same scene in the simulator \[ms per token\]; None: its link is not the one that was used.
+    fn simulated(&self) -> Result<Option<f64>> {
+        if !self.emulated_link {
+            return Ok(None);
+        }
+        let result = pipesd_sim::world::run(&self.scene.setup, Seed(self.scene.seed))?;
+        Ok(Some(result.summary.tpt_ms))
+    }
+
+    /// Name, title and value of each figure; None: not measured.
+    fn figures(&self, summary: &Summary) -> Vec<(&'static str, &'static str, usize, Option<f64>)> {
+        let known = |name: &str| self.served.is_some() || !OF_CLOUD.contains(&name);
+        FIGURES
+            .iter()
+            .map(|figure| {
+                let value = (figure.of)(summary).filter(|_| known(figure.name));
+                (figure.name, figure.title, figure.digits, value)
+            })
+            .collect()
+    }
+
+    /// One JSON document.
+    pub(crate) fn document(&self) -> Result<Value> {
+        let summary = summary(&self.decoded.report, self.served)?;
+        let configuration = &self.scene.configuration;
+        let mut document = json!({
+            "command": self.command,
+            "version": env!("CARGO_PKG_VERSION"),
+            "profile": configuration.profile.spec.name,
+            "scenario": configuration.scenario.spec.name,
+            "method": configuration.method.name,
+            "set": self.scene.choice.sets,
+            "seed": self.scene.seed,
+            "settings": configuration.method.spec,
+        });
+        let figures: Map<String, Value> = self
+            .figures(&summary)
+            .into_iter()
+            .map(|(name, _, _, value)| {
+                (name.to_owned(), value.map_or_else(|| json!("not measured"), |value| json!(value)))
+            })
+            .collect();
+        if let Value::Object(document) = &mut document {
+            document.extend(figures);
+        }
+        let texts: Vec<Vec<u32>> = self
+            .decoded
+            .report
+            .texts
+            .iter()
+            .map(|text| text.tokens.iter().map(|token| token.0).collect())
+            .collect();
+        document["live"] = json!({
+            "backend": "emulated",
+            "simulated_tpt_ms": self.simulated()?,
+            "draft_overshoot_ms": self.decoded.overshoot.map(as_millis),
+            "past_rollouts": self.scene.playback.past_rollouts(),
+            "link": self.decoded.ways.map(|ways| format!("{ways:?}")),
+            "texts": texts,
+        });
+        Ok(document)
+    }
+
+    /// A table for people.
+    pub(crate) fn table(&self) -> Result<String> {
+        let summary = summary(&self.decoded.report, self.served)?;
+        let mut table = crate::output::Rows::new(&["figure", "live"], 1);
+        for (_, title, digits, value) in self.figures(&summary) {
+            let value = value.map_or("not measured".to_owned(), |value| format!("{value:.digits$}"));
+            table.push([title.to_owned(), value]);
+        }
+        let mut notes = String::new();
+        if let Some(simulated) = self.simulated()? {
+            let off = (summary.tpt_ms / simulated - 1.0) * 100.0;
+            notes = format!(
+                "\nsimulated, with the same texts, model times and link: {simulated:.1} ms per \
+                 token; live is {off:+.1} % off\n"
+            );
+        }
+        let configuration = &self.scene.configuration;
+        let head = format!(
+            "{} on {} in {}, live",
+            configuration.method.name,
+            configuration.profile.spec.name,
+            configuration.scenario.spec.name
+        );
+        let command = self.command;
+        Ok(format!("{head}\n{table}\n{notes}\nagain: {command}\n"))
+    }
+}

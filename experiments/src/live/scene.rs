@@ -1,0 +1,124 @@
+//! From a configuration to what both ends of a live run need: texts, requests, and the emulated link.
+//! Both ends make it from the same words, so that they play the same texts.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use pipesd_core::message::Request;
+use pipesd_core::payload::WireFormat;
+use pipesd_core::seed::Seed;
+use pipesd_core::time::Duration;
+use pipesd_hw::backend::emulated::{Latencies, Playback};
+use pipesd_hw::net::{Emulation, QUIC_OVERHEAD, ShaperConfig};
+use pipesd_hw::transport::Settings;
+use pipesd_sim::export::{self, ROLLOUT_STEPS_MIN};
+use pipesd_sim::link::LinkConfig;
+use pipesd_sim::profile::{Profile, TextModel};
+use pipesd_sim::world::{Setup, link_in_run, requests, session_id};
+
+use crate::input::{Choice, Configuration, bad_input};
+
+/// A session in which nothing happens for this long is given up: ten times the slowest upload that a
+/// shipped scenario brings about.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One live run, the same at both ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub(crate) choice: Choice,
+    pub(crate) configuration: Configuration,
+    pub(crate) seed: u64,
+    pub(crate) tokens: u64,
+    /// What the simulator would be given; its profile's texts are those that are played.
+    pub(crate) setup: Setup,
+    /// The texts, and how the emulated models play them.
+    pub(crate) playback: Arc<Playback>,
+}
+
+impl Scene {
+    /// Reads what was chosen. `tokens` are rounded up to whole requests.
+    pub(crate) fn load(choice: &Choice, seed: u64, tokens: u64) -> Result<Self> {
+        let configuration = Configuration::load(choice)?;
+        let mut setup = configuration.setup(tokens, false)?;
+        setup.edge.patience = PATIENCE;
+        if setup.edges != 1 {
+            let edges = setup.edges;
+            return Err(bad_input!("--set edges={edges}: a live run has one edge").into());
+        }
+        let trace = match &setup.profile.text {
+            TextModel::Trace(trace) => Arc::clone(trace),
+            TextModel::Process(_) => {
+                let count = u32::try_from(requests(&setup))
+                    .map_err(|_| bad_input!("--tokens {tokens}: too many requests"))?;
+                let trace = export::trace(&setup.profile, Seed(seed), count, ROLLOUT_STEPS_MIN)?;
+                Arc::new(trace)
+            }
+        };
+        let playback =
+            Playback::new(trace.as_ref().clone(), setup.profile.vocabulary, latencies(&setup))?
+                .on_device(pipesd_core::time::from_millis(setup.profile.draft.added_ms));
+        setup.profile = Arc::new(export::replaced(&setup.profile, trace)?);
+        let playback = Arc::new(playback);
+        Ok(Self { choice: choice.clone(), configuration, seed, tokens, setup, playback })
+    }
+
+    /// The sizes of messages.
+    pub(crate) fn format(&self) -> WireFormat {
+        let payload = self.setup.edge.method.payload;
+        WireFormat { payload, vocabulary: self.setup.profile.vocabulary }
+    }
+
+    /// How a link is set up at either end.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { format: self.format(), ..Settings::default() }
+    }
+
+    /// The requests that an edge decodes one after another.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        (0..requests(&self.setup))
+            .map(|index| self.playback.request(session_id(0, index), index as usize, self.seed))
+            .collect()
+    }
+
+    /// The scenario's link, emulated.
+    pub(crate) fn emulation(&self) -> Emulation {
+        let seed = Seed(self.seed);
+        let [(uplink, startup, abortable), (downlink, ..)] =
+            [&self.setup.uplink, &self.setup.downlink].map(|link| shaped(&link_in_run(link, seed)));
+        Emulation { uplink, downlink, startup, abortable, seed, edge: 0 }
+    }
+}
+
+/// Times of models on texts that were recorded without: the profile's means.
+fn latencies(setup: &Setup) -> Latencies {
+    let Profile { draft, verification, overhead, .. } = setup.profile.as_ref();
+    let millis = pipesd_core::time::from_millis;
+    Latencies {
+        draft_prefill_per_token: millis(draft.prefill_ms_per_token),
+        step: millis(draft.step.mean()),
+        verify_prefill_per_token: millis(verification.prefill_ms_per_token),
+        verify: millis(verification.base.mean() + overhead.mean()),
+        verify_per_token: millis(verification.per_token_ms),
+    }
+}
+
+/// One direction, its start-up, and whether a message under way can be cut short.
+fn shaped(link: &LinkConfig) -> (ShaperConfig, Duration, bool) {
+    match link {
+        LinkConfig::Affine(config) => {
+            let plain = ShaperConfig::plain(config.rate.clone(), config.propagation);
+            // The paper's link knows no headers: what QUIC adds is not charged.
+            let shaper = ShaperConfig { header: -QUIC_OVERHEAD, ..plain };
+            (shaper, config.startup, config.abortable)
+        }
+        LinkConfig::Packet(config) => {
+            let shaper = ShaperConfig {
+                jitter: config.jitter,
+                loss: config.loss,
+                queue_bytes: config.queue_bytes,
+                ..ShaperConfig::plain(config.rate.clone(), config.propagation)
+            };
+            (shaper, config.startup, config.abortable)
+        }
+    }
+}

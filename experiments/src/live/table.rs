@@ -1,0 +1,179 @@
+//! Cells of the paper's Table 1, live: `pipesd reproduce table1 --live`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use pipesd_core::seed::Seed;
+use serde::{Deserialize, Serialize};
+
+use super::pair;
+use super::report::summary;
+use super::scene::Scene;
+use crate::cli::Reproduce;
+use crate::input::{Choice, bad_input};
+use crate::items::{LiveCell, table1_cells};
+use crate::output::{self, Rows};
+use crate::runner::progress_bar;
+
+/// A cell that is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Done {
+    profile: String,
+    scenario: String,
+    method: String,
+    set: Vec<String>,
+    seed: u64,
+    tokens: u64,
+    live_tpt_ms: f64,
+    simulated_tpt_ms: f64,
+    paper_tpt_ms: Option<f64>,
+}
+
+/// Tokens of a cell, unless `--tokens` says otherwise: two prompts.
+const TOKENS: u64 = 260;
+
+/// Runs the chosen cells one after another, in real time; those that are done in the folder are kept.
+pub(crate) fn run(options: &Reproduce) -> Result<()> {
+    if options.items.iter().any(|item| item != "table1") || options.items.is_empty() {
+        return Err(bad_input!("--live: only `reproduce table1 --live` is there").into());
+    }
+    let tokens = options.tokens.unwrap_or(TOKENS);
+    let cells = chosen(options)?;
+    let folder = options.out.join("table1-live");
+    let path = folder.join("cells.json");
+    let mut done = if options.fresh { Vec::new() } else { kept(&path)? };
+    let scenes = cells
+        .iter()
+        .map(|cell| {
+            let choice = Choice {
+                profile: cell.profile.clone(),
+                scenario: cell.scenario.clone(),
+                method: cell.method.clone(),
+                sets: cell.set.clone(),
+            };
+            Scene::load(&choice, options.seed, tokens)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let progress = progress_bar(cells.len() as u64);
+    for (cell, scene) in cells.iter().zip(&scenes) {
+        progress.set_message(format!("{} {} {}", cell.profile, cell.scenario, cell.method));
+        if find(&done, cell, scene).is_none() {
+            done.push(decode(cell, scene)?);
+            output::write_file(&path, &output::json(&done))?;
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let rows: Vec<&Done> = cells
+        .iter()
+        .zip(&scenes)
+        .map(|(cell, scene)| find(&done, cell, scene).expect("all are done"))
+        .collect();
+    if options.json { output::print_json(&rows) } else { output::print(&table(&rows)) }
+}
+
+/// The cells of Table 1 that `--profile`, `--scenario` and `--method` leave.
+fn chosen(options: &Reproduce) -> Result<Vec<LiveCell>> {
+    let all = table1_cells();
+    for (flag, wanted, of) in [
+        ("profile", &options.profiles, (|cell| &cell.profile) as fn(&LiveCell) -> &String),
+        ("scenario", &options.scenarios, |cell| &cell.scenario),
+        ("method", &options.methods, |cell| &cell.method),
+    ] {
+        for name in wanted {
+            if !all.iter().any(|cell| of(cell) == name) {
+                return Err(bad_input!("--{flag} {name}: Table 1 has no such {flag}").into());
+            }
+        }
+    }
+    let among = |wanted: &[String], name: &String| wanted.is_empty() || wanted.contains(name);
+    Ok(all
+        .into_iter()
+        .filter(|cell| {
+            among(&options.profiles, &cell.profile)
+                && among(&options.scenarios, &cell.scenario)
+                && among(&options.methods, &cell.method)
+        })
+        .collect())
+}
+
+fn kept(path: &Path) -> Result<Vec<Done>> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("{}: cannot be read", path.display())),
+        Ok(text) => Ok(serde_json::from_str(&text).map_err(|error| {
+            bad_input!("{}: {error}; --fresh begins anew", path.display())
+        })?),
+    }
+}
+
+fn find<'a>(done: &'a [Done], cell: &LiveCell, scene: &Scene) -> Option<&'a Done> {
+    done.iter().find(|done| {
+        (&done.profile, &done.scenario, &done.method, &done.set)
+            == (&cell.profile, &cell.scenario, &cell.method, &cell.set)
+            && (done.seed, done.tokens) == (scene.seed, scene.tokens)
+    })
+}
+
+fn decode(cell: &LiveCell, scene: &Scene) -> Result<Done> {
+    let LiveCell { profile, scenario, method, set, paper } = cell.clone();
+    let paired = pair::run(scene, None, true, None)
+        .with_context(|| format!("{profile}, {scenario}, {method}"))?;
+    let live_tpt_ms = summary(&paired.decoded.report, Some(&paired.served))?.tpt_ms;
+    let simulated_tpt_ms = pipesd_sim::world::run(&scene.setup, Seed(scene.seed))?.summary.tpt_ms;
+    let (seed, tokens) = (scene.seed, scene.tokens);
+    let paper_tpt_ms = paper;
+    Ok(Done {
+        profile,
+        scenario,
+        method,
+        set,
+        seed,
+        tokens,
+        live_tpt_ms,
+        simulated_tpt_ms,
+        paper_tpt_ms,
+    })
+}
+
+fn table(rows: &[&Done]) -> String {
+    let header =
+        ["dataset", "scenario", "method", "live", "simulated", "difference", "the paper's"];
+    let mut table = Rows::new(&header, 3);
+    for done in rows {
+        let off = (done.live_tpt_ms / done.simulated_tpt_ms - 1.0) * 100.0;
+        table.push([
+            done.profile.clone(),
+            done.scenario.clone(),
+            done.method.clone(),
+            format!("{:.1}", done.live_tpt_ms),
+            format!("{:.1}", done.simulated_tpt_ms),
+            format!("{off:+.1} %"),
+            done.paper_tpt_ms.map_or("-".to_owned(), |ms| format!("{ms:.0}")),
+        ]);
+    }
+    let mut orders = String::new();
+    for row in rows.chunk_by(|a, b| (&a.profile, &a.scenario) == (&b.profile, &b.scenario)) {
+        orders.push_str(&order(row));
+    }
+    format!("Table 1, live: time per token (ms)\n{table}\n{orders}")
+}
+
+/// Whether the live times stand in the paper's order, wherever its gap is 5 % or more.
+fn order(row: &[&Done]) -> String {
+    let mut broken = Vec::new();
+    for (index, slower) in row.iter().enumerate() {
+        for faster in &row[index + 1..] {
+            let Some((slow, fast)) = slower.paper_tpt_ms.zip(faster.paper_tpt_ms) else { continue };
+            if slow >= fast * 1.05 && slower.live_tpt_ms <= faster.live_tpt_ms {
+                broken.push(format!("{} before {}", slower.method, faster.method));
+            }
+        }
+    }
+    let place = format!("{}, {}", row[0].profile, row[0].scenario);
+    match broken.as_slice() {
+        _ if row.len() < 2 => String::new(),
+        [] => format!("{place}: the paper's order holds\n"),
+        broken => format!("{place}: not the paper's order: {}\n", broken.join(", ")),
+    }
+}
