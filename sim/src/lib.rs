@@ -10,6 +10,7 @@ mod normal;
 pub mod profile;
 pub mod queue;
 pub mod reference;
+pub mod replay;
 pub mod scenario;
 pub mod text;
 pub mod world;
