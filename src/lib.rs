@@ -41,6 +41,7 @@ pub mod message;
 pub mod method;
 pub mod monitor;
 pub mod payload;
+pub mod rate;
 pub mod script;
 pub mod seed;
 pub mod sharing;

@@ -11,16 +11,15 @@
 
 pub mod affine;
 pub mod packet;
-mod rate;
 
 use pipesd_core::ids::MessageId;
+pub use pipesd_core::rate::Rate;
 use pipesd_core::seed::Stream;
 use pipesd_core::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use self::affine::{Affine, AffineConfig};
 pub use self::packet::{PacketConfig, PacketLink};
-pub use self::rate::Rate;
 
 /// How a link is set up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! The rate of a link over time: constant, or a bandwidth trace in equal steps that repeats.
 
-use pipesd_core::time::{Duration, Instant, nanos};
 use serde::{Deserialize, Serialize};
+
+use crate::time::{Duration, Instant, nanos};
 
 /// A rate \[bit/s\] over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

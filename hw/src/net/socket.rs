@@ -1,0 +1,396 @@
+//! The wrappers under quinn's UDP socket: [`EmulatedSocket`] delays what goes out before it leaves
+//! and what comes in before quinn sees it; [`PlainSocket`] only tells when something has left.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use pipesd_core::time::Instant;
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
+use serde::{Deserialize, Serialize};
+use tokio::io::ReadBuf;
+use tokio::sync::Notify;
+
+use super::shaper::{Direction, Fate, Overflow, Shaper};
+use super::{Emulation, Timekeeper};
+
+/// What has left the bottleneck: the transport waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Departures {
+    /// Bytes of UDP payload that the bottleneck still holds.
+    backlog: AtomicU64,
+    /// Something has left.
+    pub(crate) changed: Notify,
+}
+
+impl Departures {
+    /// Bytes of UDP payload taken from quinn that have not left the bottleneck.
+    pub(crate) fn backlog(&self) -> u64 {
+        self.backlog.load(Ordering::Acquire)
+    }
+}
+
+/// Where the packets of one direction are. Conservation: offered = delivered + lost + overflowed +
+/// in flight. A packet that is held was not offered yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayAccount {
+    /// Packets and bytes of UDP payload that came to the link.
+    pub offered: [u64; 2],
+    /// Those that the receiver got (uplink: the operating system took).
+    pub delivered: [u64; 2],
+    /// Those lost behind the bottleneck.
+    pub lost: [u64; 2],
+    /// Those for which there was no room: in the queue, or in memory.
+    pub overflowed: [u64; 2],
+}
+
+impl WayAccount {
+    /// Packets and bytes that are on the link.
+    #[must_use]
+    pub fn in_flight(&self) -> [u64; 2] {
+        std::array::from_fn(|i| {
+            self.offered[i] - self.delivered[i] - self.lost[i] - self.overflowed[i]
+        })
+    }
+}
+
+const fn count(counter: &mut [u64; 2], bytes: u64) {
+    counter[0] += 1;
+    counter[1] += bytes;
+}
+
+/// The accounts of both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ways {
+    /// From edge to cloud.
+    pub up: WayAccount,
+    /// Back.
+    pub down: WayAccount,
+}
+
+/// Packets on the way in one direction, at most: what comes beyond is dropped. At 1.2 kB it is more
+/// than a second at 400 Mbit/s.
+const IN_FLIGHT_MAX: u64 = 1 << 16;
+/// Packets taken from the operating system before other tasks have their turn.
+const READS_MAX: u32 = 64;
+/// The longest datagram.
+const DATAGRAM_MAX: usize = 65_535;
+/// A writer is woken when there is room for so much: an Ethernet frame.
+const PACKET_BYTES: u64 = 1500;
+
+/// A UDP socket behind an emulated link, both ways.
+#[derive(Debug)]
+pub(crate) struct EmulatedSocket {
+    io: tokio::net::UdpSocket,
+    shared: Arc<Shared>,
+    timekeeper: Arc<Timekeeper>,
+}
+
+/// What the socket shares with the timekeeper's thread.
+#[derive(Debug)]
+struct Shared {
+    /// The same socket, for sending from the thread.
+    out: UdpSocket,
+    state: Mutex<State>,
+    departures: Arc<Departures>,
+}
+
+#[derive(Debug)]
+struct State {
+    up: Shaper,
+    down: Shaper,
+    ways: Ways,
+    /// Come through the downlink, and not taken by quinn yet.
+    arrived: VecDeque<(SocketAddr, Vec<u8>)>,
+    receiver: Option<Waker>,
+    /// Tasks that wait for room, and when they will be woken.
+    writers: Vec<Waker>,
+    wake: Option<Instant>,
+    buffer: Vec<u8>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A packet has left the bottleneck.
+    fn depart(&self, bytes: u64) {
+        self.departures.backlog.fetch_sub(bytes, Ordering::AcqRel);
+        self.departures.changed.notify_waiters();
+    }
+
+    /// A packet has come to the end of the uplink: it goes to the operating system.
+    fn send(&self, to: SocketAddr, packet: &[u8]) {
+        let sent = self.out.send_to(packet, to);
+        let mut state = self.lock();
+        // Never an error of the connection: to QUIC it is a lost packet.
+        let counter = match sent {
+            Ok(_) => &mut state.ways.up.delivered,
+            Err(_) => &mut state.ways.up.lost,
+        };
+        count(counter, packet.len() as u64);
+    }
+
+    /// A packet has come to the end of the downlink: quinn may have it.
+    fn deliver(&self, from: SocketAddr, packet: Vec<u8>) {
+        let mut state = self.lock();
+        count(&mut state.ways.down.delivered, packet.len() as u64);
+        state.arrived.push_back((from, packet));
+        let receiver = state.receiver.take();
+        drop(state);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+    }
+
+    fn wake_writers(&self) {
+        let mut state = self.lock();
+        state.wake = None;
+        let writers = std::mem::take(&mut state.writers);
+        drop(state);
+        writers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl EmulatedSocket {
+    /// Wraps `socket`. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// If a condition is out of range, or the system refuses.
+    pub(crate) fn new(
+        socket: UdpSocket,
+        emulation: &Emulation,
+        timekeeper: Arc<Timekeeper>,
+        departures: Arc<Departures>,
+    ) -> io::Result<Self> {
+        let shaper = |config, direction| {
+            Shaper::new(config, emulation.seed, direction, emulation.edge)
+                .map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))
+        };
+        if emulation.downlink.overflow == Overflow::Hold {
+            let problem = "downlink: what has arrived cannot be held back: `overflow` is `drop`";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        let state = State {
+            up: shaper(&emulation.uplink, Direction::Up)?,
+            down: shaper(&emulation.downlink, Direction::Down)?,
+            ways: Ways::default(),
+            arrived: VecDeque::new(),
+            receiver: None,
+            writers: Vec::new(),
+            wake: None,
+            buffer: vec![0; DATAGRAM_MAX],
+        };
+        socket.set_nonblocking(true)?;
+        let out = socket.try_clone()?;
+        let shared = Arc::new(Shared { out, state: Mutex::new(state), departures });
+        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, shared, timekeeper })
+    }
+
+    /// Where the packets are.
+    pub(crate) fn ways(&self) -> Ways {
+        self.shared.lock().ways
+    }
+
+    /// Whether an outgoing packet of `bytes` must wait.
+    fn is_held(&self, state: &mut State, now: Instant, bytes: u64) -> Option<Instant> {
+        if state.up.config().overflow == Overflow::Drop {
+            return None;
+        }
+        state.up.room(now, bytes).err()
+    }
+
+    /// Puts one incoming packet on the downlink.
+    fn receive(&self, now: Instant, from: SocketAddr, length: usize) {
+        let mut state = self.shared.lock();
+        let bytes = length as u64;
+        count(&mut state.ways.down.offered, bytes);
+        // What quinn has not taken yet is in memory, too.
+        let held = state.ways.down.in_flight()[0] + state.arrived.len() as u64;
+        let fate =
+            if held > IN_FLIGHT_MAX { Fate::Overflowed } else { state.down.offer(now, bytes) };
+        match fate {
+            Fate::Carried { release, .. } => {
+                let packet = state.buffer[..length].to_vec();
+                drop(state);
+                let shared = Arc::clone(&self.shared);
+                self.timekeeper.at(release, move || shared.deliver(from, packet));
+            }
+            Fate::Lost { .. } => count(&mut state.ways.down.lost, bytes),
+            Fate::Overflowed => count(&mut state.ways.down.overflowed, bytes),
+        }
+    }
+
+    /// Puts all on the downlink that the operating system has; registers for more.
+    fn drain_system(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        for _ in 0..READS_MAX {
+            let mut state = self.shared.lock();
+            let mut buffer = ReadBuf::new(&mut state.buffer);
+            let polled = self.io.poll_recv_from(cx, &mut buffer);
+            let length = buffer.filled().len();
+            drop(state);
+            match polled {
+                Poll::Ready(Ok(from)) => self.receive(self.timekeeper.now(), from, length),
+                // An earlier packet met a closed port: no error of this socket.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+}
+
+impl AsyncUdpSocket for EmulatedSocket {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(RoomPoller(self))
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let (now, bytes) = (self.timekeeper.now(), transmit.contents.len() as u64);
+        let mut state = self.shared.lock();
+        if self.is_held(&mut state, now, bytes).is_some() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        count(&mut state.ways.up.offered, bytes);
+        let full = state.ways.up.in_flight()[0] > IN_FLIGHT_MAX;
+        let fate = if full { Fate::Overflowed } else { state.up.offer(now, bytes) };
+        let (departure, release) = match fate {
+            Fate::Carried { departure, release } => (departure, Some(release)),
+            Fate::Lost { departure } => {
+                count(&mut state.ways.up.lost, bytes);
+                (departure, None)
+            }
+            Fate::Overflowed => {
+                count(&mut state.ways.up.overflowed, bytes);
+                return Ok(());
+            }
+        };
+        drop(state);
+        self.shared.departures.backlog.fetch_add(bytes, Ordering::AcqRel);
+        let shared = Arc::clone(&self.shared);
+        self.timekeeper.at(departure, move || shared.depart(bytes));
+        if let Some(release) = release {
+            let (to, packet) = (transmit.destination, transmit.contents.to_vec());
+            let shared = Arc::clone(&self.shared);
+            self.timekeeper.at(release, move || shared.send(to, &packet));
+        }
+        Ok(())
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        self.drain_system(cx)?;
+        let mut state = self.shared.lock();
+        let mut taken = 0;
+        while taken < bufs.len().min(meta.len())
+            && let Some((addr, packet)) = state.arrived.pop_front()
+        {
+            // One longer than quinn's buffer is none of QUIC's.
+            let len = packet.len().min(bufs[taken].len());
+            bufs[taken][..len].copy_from_slice(&packet[..len]);
+            meta[taken] = RecvMeta { addr, len, stride: len, ecn: None, dst_ip: None };
+            taken += 1;
+        }
+        if taken > 0 {
+            return Poll::Ready(Ok(taken));
+        }
+        state.receiver = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr()
+    }
+
+    // One packet at a time, both ways: each has a fate of its own.
+}
+
+/// Waits for room on the uplink.
+#[derive(Debug)]
+struct RoomPoller(Arc<EmulatedSocket>);
+
+impl UdpPoller for RoomPoller {
+    fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = &self.0;
+        let mut state = socket.shared.lock();
+        let Some(room) = socket.is_held(&mut state, socket.timekeeper.now(), PACKET_BYTES) else {
+            return Poll::Ready(Ok(()));
+        };
+        if !state.writers.iter().any(|writer| writer.will_wake(cx.waker())) {
+            state.writers.push(cx.waker().clone());
+        }
+        if state.wake.is_none_or(|wake| room < wake) {
+            state.wake = Some(room);
+            drop(state);
+            let shared = Arc::clone(&socket.shared);
+            socket.timekeeper.at(room, move || shared.wake_writers());
+        }
+        Poll::Pending
+    }
+}
+
+/// The operating system's socket as quinn drives it, which tells when something has left.
+#[derive(Debug)]
+pub(crate) struct PlainSocket {
+    inner: Arc<dyn AsyncUdpSocket>,
+    departures: Arc<Departures>,
+}
+
+impl PlainSocket {
+    /// Wraps `socket`. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) fn new(socket: UdpSocket, departures: Arc<Departures>) -> io::Result<Self> {
+        Ok(Self { inner: TokioRuntime.wrap_udp_socket(socket)?, departures })
+    }
+}
+
+impl AsyncUdpSocket for PlainSocket {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Arc::clone(&self.inner).create_io_poller()
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        self.inner.try_send(transmit)?;
+        self.departures.changed.notify_waiters();
+        Ok(())
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        self.inner.poll_recv(cx, bufs, meta)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.inner.max_transmit_segments()
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.inner.max_receive_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.inner.may_fragment()
+    }
+}

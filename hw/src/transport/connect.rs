@@ -1,0 +1,138 @@
+//! The edge's side: reach the cloud of a ticket.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn::{AsyncUdpSocket, ConnectionError, Endpoint, EndpointConfig, TokioRuntime};
+
+use super::codec::{self, ClientHello};
+use super::frame::{self, FrameError};
+use super::link::{Link, Parts, explain};
+use super::sender::Startup;
+use super::{SERVER_NAME, Settings, Ticket, TransportError, tls};
+use crate::net::socket::{Departures, EmulatedSocket, PlainSocket};
+use crate::net::{Emulation, Timekeeper};
+
+/// A hello is no longer than this.
+pub(super) const HELLO_BYTES_MAX: u32 = 1024;
+
+/// Connects to the cloud of `ticket` and introduces itself. `emulation`, if any, is applied to all
+/// that the link carries, the handshake included.
+///
+/// # Errors
+/// [`TransportError`]: nothing answers within [`Settings::handshake`], another key is shown, or the
+/// cloud refuses and says why.
+pub async fn connect(
+    ticket: &Ticket,
+    settings: &Settings,
+    emulation: Option<&Emulation>,
+) -> Result<Link, TransportError> {
+    let within = settings.handshake;
+    let connecting = connect_patiently(ticket, settings, emulation);
+    let late = |_| TransportError::NoAnswer(ticket.address);
+    tokio::time::timeout(within, connecting).await.map_err(late)?
+}
+
+/// The socket under quinn, and what the link needs of it.
+struct Under {
+    socket: Arc<dyn AsyncUdpSocket>,
+    departures: Arc<Departures>,
+    emulated: Option<Arc<EmulatedSocket>>,
+    startup: Option<Startup>,
+}
+
+fn open(cloud: SocketAddr, emulation: Option<&Emulation>) -> std::io::Result<Under> {
+    let any = match cloud {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    let departures = Arc::new(Departures::default());
+    let Some(emulation) = emulation else {
+        let socket = Arc::new(PlainSocket::new(socket, Arc::clone(&departures))?);
+        return Ok(Under { socket, departures, emulated: None, startup: None });
+    };
+    let timekeeper = Arc::new(Timekeeper::start()?);
+    let (keeper, own) = (Arc::clone(&timekeeper), Arc::clone(&departures));
+    let socket = Arc::new(EmulatedSocket::new(socket, emulation, keeper, own)?);
+    let (time, abortable) = (emulation.startup, emulation.abortable);
+    let startup = Some(Startup { timekeeper, time, abortable });
+    let emulated = Some(Arc::clone(&socket));
+    Ok(Under { socket, departures, emulated, startup })
+}
+
+async fn connect_patiently(
+    ticket: &Ticket,
+    settings: &Settings,
+    emulation: Option<&Emulation>,
+) -> Result<Link, TransportError> {
+    let system = |error: std::io::Error| TransportError::System(error.to_string());
+    let under = open(ticket.address, emulation).map_err(system)?;
+    let runtime = Arc::new(TokioRuntime);
+    let socket = Arc::clone(&under.socket);
+    let endpoint =
+        Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, runtime)
+            .map_err(system)?;
+    let (crypto, pinned) = tls::client(ticket.fingerprint).map_err(TransportError::System)?;
+    let mut config = quinn::ClientConfig::new(crypto);
+    config.transport_config(Arc::new(settings.edge(emulation).map_err(TransportError::System)?));
+    let connecting = endpoint
+        .connect_with(config, ticket.address, SERVER_NAME)
+        .map_err(|error| TransportError::System(error.to_string()))?;
+    let refused = |error: &ConnectionError| match error {
+        _ if pinned.was_shown_another_key() => TransportError::Fingerprint(ticket.address),
+        ConnectionError::TimedOut => TransportError::NoAnswer(ticket.address),
+        ConnectionError::ApplicationClosed(close) => {
+            let reason = String::from_utf8_lossy(&close.reason);
+            TransportError::Refused(reason.chars().take(200).collect())
+        }
+        other => TransportError::Refused(explain(other)),
+    };
+    let connection = connecting.await.map_err(|error| refused(&error))?;
+    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| refused(&error))?;
+    let hello = ClientHello {
+        version: codec::VERSION,
+        secret: *ticket.secret.bytes(),
+        edge: settings.edge,
+    };
+    let mut frame = vec![0; frame::PREFIX_BYTES];
+    codec::encode_client_hello(&hello, &mut frame);
+    finish_frame(&mut frame);
+    let answer = async {
+        // What is wrong with writing shows in reading.
+        let _ = send.write_all(&frame).await;
+        frame::read(&mut receive, HELLO_BYTES_MAX).await
+    };
+    let body = match answer.await {
+        Ok(Some((body, _))) => body,
+        Ok(None) => return Err(TransportError::Protocol("no hello".into())),
+        Err(FrameError::Stream(quinn::ReadError::ConnectionLost(error))) => {
+            return Err(refused(&error));
+        }
+        Err(error) => return Err(TransportError::Protocol(error.to_string())),
+    };
+    let hello = codec::decode_server_hello(&body)
+        .map_err(|error| TransportError::Protocol(error.to_string()))?;
+    if hello.version != codec::VERSION {
+        let (theirs, ours) = (hello.version, codec::VERSION);
+        let problem = format!("the cloud speaks version {theirs}, this edge {ours}");
+        return Err(TransportError::Protocol(problem));
+    }
+    Ok(Link::start(Parts {
+        connection,
+        control: (send, receive),
+        settings: Arc::new(settings.clone()),
+        departures: under.departures,
+        startup: under.startup,
+        emulated: under.emulated,
+        edge: settings.edge,
+        permit: None,
+        endpoint,
+    }))
+}
+
+/// Fills in the length of a frame whose body follows four bytes kept free for it.
+pub(super) fn finish_frame(frame: &mut [u8]) {
+    let length = (frame.len() - frame::PREFIX_BYTES) as u32;
+    frame[..frame::PREFIX_BYTES].copy_from_slice(&length.to_le_bytes());
+}

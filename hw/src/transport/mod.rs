@@ -1,0 +1,107 @@
+//! Messages over QUIC: one connection for each edge, drafts on streams of their own, control apart
+//! and first.
+//!
+//! ```text
+//!  edge                                                   cloud
+//!  connect(ticket) ── TLS 1.3, key pinned, ALPN ────────► accepts
+//!                  ── control stream: ClientHello ──────► version, secret (constant time)
+//!                  ◄─ ServerHello ───────────────────────  only now may streams be opened
+//!  Open, Close, Distribution ── control stream ─────────►
+//!  Upload, Probe ── a one-way stream each ──────────────►
+//!                  ◄─ control stream ── all replies
+//! ```
+//! A frame is the length of its body (`u32`, little-endian) and the body, encoded by the core.
+//!
+//! **`Sent`.** A link serves one message at a time, as in the simulator. `Sent` comes when the last
+//! byte has left: on an emulated link, the bottleneck; else, the program. quinn does not tell when
+//! stream data goes out first, so it is reckoned: bytes that the connection has sent since the
+//! message began, less headers, less what was lost and goes out again, less what the emulated
+//! bottleneck still holds. It is never later than the acknowledgement of the whole message.
+//!
+//! **Distrust.** Nothing is served before the hello. Until then a peer has one stream and a few kB of
+//! flow control; each length is checked before memory is taken; what is refused closes its own
+//! connection with the reason, and no other.
+
+pub mod codec;
+mod connect;
+mod frame;
+mod identity;
+mod link;
+mod sender;
+mod server;
+mod settings;
+mod tls;
+
+use std::net::SocketAddr;
+
+use pipesd_core::ids::MessageId;
+use pipesd_core::message::Message;
+use pipesd_core::time::Duration;
+
+pub use self::connect::connect;
+pub use self::identity::{Fingerprint, Identity, IdentityError, Secret, Ticket, TicketError};
+pub use self::link::{Link, LinkEvents, LinkSender, LinkStats};
+pub use self::server::{Arrival, Server};
+pub use self::settings::{Congestion, Settings};
+
+/// What the handshake agrees on: another version has another name.
+const ALPN: &[u8] = b"pipesd/1";
+/// The name in the certificate. Nobody checks it: the key is pinned.
+const SERVER_NAME: &str = "pipesd";
+
+/// Why a connection is closed, as the peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Code {
+    Done = 0,
+    Secret = 1,
+    Version = 2,
+    Malformed = 3,
+    Busy = 4,
+    TooSlow = 5,
+}
+
+impl Code {
+    const fn value(self) -> quinn::VarInt {
+        quinn::VarInt::from_u32(self as u32)
+    }
+}
+
+/// What a link tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// A message has arrived whole.
+    Received {
+        /// The message.
+        message: Message,
+        /// First byte to last byte on this end's clock.
+        transfer: Duration,
+    },
+    /// The last byte of a message has left, or the message was dropped: exactly once for each
+    /// [`LinkSender::send`], cancelled or not.
+    Sent(MessageId),
+    /// The connection is over, and why. The last event; each message sent has had its `Sent`.
+    Closed(String),
+}
+
+/// Why there is no link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The system refuses: no socket, no thread, no permission; or a setting is out of range.
+    #[error("{0}")]
+    System(String),
+    /// Nothing answers there.
+    #[error("{0} does not answer: is `pipesd cloud` running there, and is UDP let through?")]
+    NoAnswer(SocketAddr),
+    /// Somebody else answers there.
+    #[error(
+        "the key shown at {0} is not the ticket's: the cloud was started anew, or it is another"
+    )]
+    Fingerprint(SocketAddr),
+    /// The peer refuses, and says why.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The peer says something else than it should.
+    #[error("no sense: {0}")]
+    Protocol(String),
+}

@@ -1,0 +1,222 @@
+//! The cloud's side: accept edges that hold the ticket, refuse others, and be harmed by none.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::codec::{self, ClientHello, ServerHello};
+use super::connect::{HELLO_BYTES_MAX, finish_frame};
+use super::frame;
+use super::identity::{Identity, Secret, Ticket};
+use super::link::{Link, Parts, explain};
+use super::{Code, Settings, TransportError, tls};
+use crate::net::socket::{Departures, PlainSocket};
+
+/// Somebody has come.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few, and moved at once")]
+pub enum Arrival {
+    /// An edge that holds the ticket.
+    Accepted(Link),
+    /// Somebody who was refused. Told as long as somebody listens: a flood of them loses some.
+    Refused {
+        /// From where.
+        from: SocketAddr,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Arrivals that wait for the owner, at most; further ones are refused.
+const ARRIVALS_WAITING_MAX: usize = 64;
+
+/// A cloud that accepts edges. Dropping it ends no link.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    arrivals: mpsc::Receiver<Arrival>,
+    identity: Identity,
+    address: SocketAddr,
+}
+
+/// What all handshakes share.
+struct Door {
+    settings: Arc<Settings>,
+    secret: Secret,
+    departures: Arc<Departures>,
+    links: Arc<Semaphore>,
+    endpoint: Endpoint,
+}
+
+impl Server {
+    /// Listens at `address` (port 0: any free one). Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn bind(
+        address: SocketAddr,
+        identity: &Identity,
+        settings: &Settings,
+    ) -> Result<Self, TransportError> {
+        let system = |error: std::io::Error| TransportError::System(format!("{address}: {error}"));
+        let mut config = quinn::ServerConfig::with_crypto(
+            tls::server(identity).map_err(TransportError::System)?,
+        );
+        config
+            .transport_config(Arc::new(settings.cloud().map_err(TransportError::System)?))
+            .max_incoming(settings.handshakes_max)
+            .incoming_buffer_size(16 << 10)
+            .incoming_buffer_size_total(1 << 20);
+        let departures = Arc::new(Departures::default());
+        let socket = UdpSocket::bind(address).map_err(system)?;
+        let socket = PlainSocket::new(socket, Arc::clone(&departures)).map_err(system)?;
+        let endpoint = Endpoint::new_with_abstract_socket(
+            EndpointConfig::default(),
+            Some(config),
+            Arc::new(socket),
+            Arc::new(TokioRuntime),
+        )
+        .map_err(system)?;
+        let address = endpoint.local_addr().map_err(system)?;
+        let (tell, arrivals) = mpsc::channel(ARRIVALS_WAITING_MAX);
+        let door = Door {
+            settings: Arc::new(settings.clone()),
+            secret: identity.secret().clone(),
+            departures,
+            links: Arc::new(Semaphore::new(settings.links_max)),
+            endpoint: endpoint.clone(),
+        };
+        tokio::spawn(Arc::new(door).watch(tell));
+        Ok(Self { endpoint, arrivals, identity: identity.clone(), address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The ticket for edges that reach it at `address`.
+    #[must_use]
+    pub fn ticket(&self, address: SocketAddr) -> Ticket {
+        self.identity.ticket(address)
+    }
+
+    /// Who comes next. Nobody is lost if the future is dropped.
+    pub async fn accept(&mut self) -> Option<Arrival> {
+        self.arrivals.recv().await
+    }
+
+    /// Ends all links and stops listening.
+    pub async fn close(&self) {
+        self.endpoint.close(Code::Done.value(), b"the cloud is closing");
+        self.endpoint.wait_idle().await;
+    }
+}
+
+impl Door {
+    async fn watch(self: Arc<Self>, tell: mpsc::Sender<Arrival>) {
+        let handshakes = Arc::new(Semaphore::new(self.settings.handshakes_max));
+        loop {
+            let incoming = tokio::select! {
+                incoming = self.endpoint.accept() => incoming,
+                () = tell.closed() => None,
+            };
+            let Some(incoming) = incoming else { return };
+            let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else {
+                incoming.refuse();
+                continue;
+            };
+            // Under load a peer must show that it is where it says: an answer costs it a round trip.
+            let busy = 2 * handshakes.available_permits() < self.settings.handshakes_max;
+            if busy && !incoming.remote_address_validated() {
+                // An error: it was validated after all, and is lost.
+                let _ = incoming.retry();
+                continue;
+            }
+            tokio::spawn(Arc::clone(&self).welcome(incoming, permit, tell.clone()));
+        }
+    }
+
+    async fn welcome(
+        self: Arc<Self>,
+        incoming: Incoming,
+        permit: OwnedSemaphorePermit,
+        tell: mpsc::Sender<Arrival>,
+    ) {
+        let from = incoming.remote_address();
+        let arrival = match self.admit(incoming).await {
+            Ok(link) => Arrival::Accepted(link),
+            Err(why) => Arrival::Refused { from, why },
+        };
+        drop(permit);
+        if let Err(mpsc::error::TrySendError::Full(Arrival::Accepted(link))) =
+            tell.try_send(arrival)
+        {
+            link.close().await;
+        }
+    }
+
+    async fn admit(&self, incoming: Incoming) -> Result<Link, String> {
+        let within = self.settings.handshake;
+        let deadline = tokio::time::Instant::now() + within;
+        let connecting = async { incoming.await.map_err(|error| explain(&error)) };
+        let connection = tokio::time::timeout_at(deadline, connecting)
+            .await
+            .map_err(|_| "no handshake in time".to_owned())??;
+        let admitted = tokio::time::timeout_at(deadline, self.admit_connected(&connection)).await;
+        let late = |_| Err((Code::TooSlow, "no hello in time".to_owned()));
+        admitted.unwrap_or_else(late).map_err(|(code, why)| {
+            // The peer is told what its own mistake was, and nothing else.
+            connection.close(code.value(), why.as_bytes());
+            why
+        })
+    }
+
+    async fn admit_connected(&self, connection: &Connection) -> Result<Link, (Code, String)> {
+        let malformed = |why: String| (Code::Malformed, why);
+        let (mut send, mut receive) =
+            connection.accept_bi().await.map_err(|error| malformed(explain(&error)))?;
+        let (body, _) = frame::read(&mut receive, HELLO_BYTES_MAX)
+            .await
+            .map_err(|error| malformed(error.to_string()))?
+            .ok_or_else(|| malformed("no hello".into()))?;
+        let hello = codec::decode_client_hello(&body)
+            .map_err(|error| malformed(format!("malformed hello: {error}")))?;
+        self.check(&hello)?;
+        let permit = Arc::clone(&self.links)
+            .try_acquire_owned()
+            .map_err(|_| (Code::Busy, "the cloud serves as many edges as it may".to_owned()))?;
+        let mut frame = vec![0; frame::PREFIX_BYTES];
+        codec::encode_server_hello(&ServerHello { version: codec::VERSION }, &mut frame);
+        finish_frame(&mut frame);
+        send.write_all(&frame).await.map_err(|error| malformed(error.to_string()))?;
+        self.settings.welcome(connection);
+        Ok(Link::start(Parts {
+            connection: connection.clone(),
+            control: (send, receive),
+            settings: Arc::clone(&self.settings),
+            departures: Arc::clone(&self.departures),
+            startup: None,
+            emulated: None,
+            edge: hello.edge,
+            permit: Some(permit),
+            endpoint: self.endpoint.clone(),
+        }))
+    }
+
+    fn check(&self, hello: &ClientHello) -> Result<(), (Code, String)> {
+        if hello.version != codec::VERSION {
+            let (theirs, ours) = (hello.version, codec::VERSION);
+            let why = format!("the edge speaks version {theirs}, this cloud {ours}");
+            return Err((Code::Version, why));
+        }
+        // In constant time.
+        if Secret::new(hello.secret) != self.secret {
+            return Err((Code::Secret, "the ticket's secret is not this cloud's".into()));
+        }
+        Ok(())
+    }
+}

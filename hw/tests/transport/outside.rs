@@ -1,0 +1,1 @@
+//! Links outside the process.
