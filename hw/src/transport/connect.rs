@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use quinn::{AsyncUdpSocket, ConnectionError, Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{
+    AsyncUdpSocket, ConnectionError, Endpoint, EndpointConfig, TokioRuntime, TransportErrorCode,
+};
 
 use super::codec::{self, ClientHello};
 use super::frame::{self, FrameError};
@@ -15,6 +17,9 @@ use crate::net::{Emulation, Timekeeper};
 
 /// A hello is no longer than this.
 pub(super) const HELLO_BYTES_MAX: u32 = 1024;
+
+/// TLS alert: none of the offered protocols is spoken.
+const NO_PROTOCOL: u8 = 120;
 
 /// Connects to the cloud of `ticket` and introduces itself. `emulation`, if any, is applied to all
 /// that the link carries, the handshake included.
@@ -85,6 +90,12 @@ async fn connect_patiently(
         ConnectionError::ApplicationClosed(close) => {
             let reason = String::from_utf8_lossy(&close.reason);
             TransportError::Refused(reason.chars().take(200).collect())
+        }
+        // What TLS calls `no_application_protocol`.
+        ConnectionError::ConnectionClosed(close)
+            if close.error_code == TransportErrorCode::crypto(NO_PROTOCOL) =>
+        {
+            TransportError::Refused("the cloud speaks another version of the protocol".into())
         }
         other => TransportError::Refused(explain(other)),
     };

@@ -49,22 +49,20 @@ fn sent_comes_within_a_tenth_of_size_over_rate() {
         for mbps in [10, 20, 80] {
             for round_trip_ms in [5, 50] {
                 for tokens in [1, 4] {
-                    let ratios = ratios(mbps, round_trip_ms, tokens, 8).await;
+                    let ratios = ratios(mbps, round_trip_ms, tokens, 11).await;
                     let of = |pick: fn(&(f64, f64)) -> f64| {
-                        let all = ratios.iter().map(pick);
-                        (all.clone().fold(f64::MAX, f64::min), all.fold(0.0, f64::max))
+                        let mut all: Vec<f64> = ratios.iter().map(pick).collect();
+                        all.sort_by(f64::total_cmp);
+                        [all[0], all[all.len() / 2], all[all.len() - 1]]
                     };
                     let (sent, transfer) = (of(|ratio| ratio.0), of(|ratio| ratio.1));
                     println!(
-                        "{mbps:3} Mbit/s, RTT {round_trip_ms:2} ms, {:7.0} B: Sent {:.3} to {:.3}, \
-                         transfer {:.3} to {:.3} of size/rate",
+                        "{mbps:3} Mbit/s, RTT {round_trip_ms:2} ms, {:7.0} B: least, median and most \
+                         of Sent {sent:.3?}, of transfer {transfer:.3?} of size/rate",
                         bytes(tokens),
-                        sent.0,
-                        sent.1,
-                        transfer.0,
-                        transfer.1
                     );
-                    worst = worst.max((sent.0 - 1.0).abs()).max((sent.1 - 1.0).abs());
+                    // Most is the machine's: it is busy with something else now and then.
+                    worst = worst.max(1.0 - sent[0]).max((sent[1] - 1.0).abs());
                 }
             }
         }
@@ -113,26 +111,24 @@ fn a_lossy_link_is_kept_busy() {
 #[test]
 #[ignore = "timing: run alone"]
 fn congestion_controllers_compared_under_loss() {
-    run(async {
-        for round_trip_ms in [10, 50] {
-            for loss in [0.0, 0.01, 0.02] {
-                for congestion in [Congestion::Cubic, Congestion::Bbr, Congestion::Held] {
-                    let settings = Settings { congestion: Some(congestion), ..settings() };
-                    let emulation = lossy(affine(20, round_trip_ms), loss);
-                    let (share, apart) = share(&settings, &emulation, 20).await;
-                    println!(
-                        "20 Mbit/s, RTT {round_trip_ms} ms, loss {loss}: {congestion:?} {:.1} % of \
-                         the rate, delivered {:.1} ms after Sent and propagation",
-                        100.0 * share,
-                        1e3 * apart
-                    );
-                    if congestion == Congestion::Held {
-                        assert!(share > 0.9, "{share}");
-                    }
+    for round_trip_ms in [10, 50] {
+        for loss in [0.0, 0.01, 0.02] {
+            for congestion in [Congestion::Cubic, Congestion::Bbr, Congestion::Held] {
+                let settings = Settings { congestion: Some(congestion), ..settings() };
+                let emulation = lossy(affine(20, round_trip_ms), loss);
+                let (share, apart) = run(share(&settings, &emulation, 20));
+                println!(
+                    "20 Mbit/s, RTT {round_trip_ms} ms, loss {loss}: {congestion:?} {:.1} % of the \
+                     rate, delivered {:.1} ms after Sent and propagation",
+                    100.0 * share,
+                    1e3 * apart
+                );
+                if congestion == Congestion::Held {
+                    assert!(share > 0.9, "{share}");
                 }
             }
         }
-    });
+    }
 }
 
 #[test]
