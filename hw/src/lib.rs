@@ -3,11 +3,13 @@
 //!
 //! | room | what |
 //! |---|---|
+//! | [`backend`] | models: emulated, tiny tables; llama.cpp and libtorch are to come |
+//! | [`driver`] | the only clock and the loops that drive edge and cloud |
 //! | [`net`] | emulation of a network under the UDP socket |
+//! | [`record`] | the run log, its replay, latency samples, two ends side by side |
 //! | [`transport`] | messages over QUIC: tickets, limits, `Sent`, cancel |
 //!
-//! To come: the driver that owns the only clock, backends (emulated, llama.cpp, libtorch), and the
-//! recorder whose traces the simulator replays. It depends on `pipesd-core` alone.
+//! It depends on `pipesd-core` alone.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -16,5 +18,8 @@
     reason = "this room owns the clock, the sockets and the threads"
 )]
 
+pub mod backend;
+pub mod driver;
 pub mod net;
+pub mod record;
 pub mod transport;

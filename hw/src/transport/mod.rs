@@ -68,7 +68,7 @@ impl Code {
 }
 
 /// What a link tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LinkEvent {
     /// A message has arrived whole.
     Received {

@@ -1,0 +1,99 @@
+//! Models behind the driver: what a draft and a target model must do, and the ones that there are.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`emulated`] | plays recorded texts with their latencies, in real time |
+//! | [`table`] | a tiny language model with real distributions, for exactness tests |
+//! | [`padded`] | a device emulator: any model, made to take at least a given time |
+//!
+//! A model lives on a thread of its own, is called for one piece of work after another, and may block.
+//! How a token is chosen and judged is the core's: a model hands its logits to the session's
+//! [`Sampling`], and knows nothing of methods. What goes wrong is a [`ModelError`], which ends a
+//! session; a panic ends the endpoint.
+
+pub mod emulated;
+pub mod padded;
+pub mod table;
+
+use pipesd_core::blob::Blob;
+use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
+use pipesd_core::ids::{RoundId, SessionId, TokenId};
+use pipesd_core::verification::{Claim, Decision, Sampling};
+
+/// A small model at the edge.
+pub trait DraftModel {
+    /// Evaluates a prompt; `sampling` says how this session's tokens are proposed.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn prefill(
+        &mut self,
+        session: SessionId,
+        prompt: &[TokenId],
+        sampling: &Sampling,
+    ) -> Result<(), ModelError>;
+
+    /// Cuts the session's cache back to `keep` output tokens, evaluates `feed`, and proposes the token
+    /// after it.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError>;
+
+    /// Forgets a session; one that it does not know is no mistake.
+    fn close(&mut self, session: SessionId);
+}
+
+/// A large model at the cloud.
+pub trait TargetModel {
+    /// Evaluates a prompt; `sampling` says how this session's tokens are judged.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn prefill(
+        &mut self,
+        session: SessionId,
+        prompt: &[TokenId],
+        sampling: &Sampling,
+    ) -> Result<(), ModelError>;
+
+    /// One forward pass over blocks of different sessions. Returns what is decided on each of them, in
+    /// their order; what is wrong with one block does no harm to the others.
+    fn verify(&mut self, blocks: &[VerifyBlock]) -> Vec<Result<Decision, ModelError>>;
+
+    /// Draws the replacement of the rejected draft at output position `position`, whose distribution
+    /// had been withheld. The session's last [`Self::verify`] was of this round.
+    ///
+    /// # Errors
+    /// If it cannot, or if the distribution makes no sense.
+    fn replace(
+        &mut self,
+        session: SessionId,
+        round: RoundId,
+        position: u32,
+        distribution: &Blob,
+    ) -> Result<TokenId, ModelError>;
+
+    /// Forgets a session; one that it does not know is no mistake.
+    fn close(&mut self, session: SessionId);
+}
+
+/// Why a model has no answer. All but [`Self::Broken`] is of one session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// A recorded text was run past its end.
+    #[error("the trace has no proposal for position {position}: its rollout is too short")]
+    PastRollout {
+        /// Where.
+        position: u32,
+    },
+    /// The session was not prefilled, or has been closed.
+    #[error("the model does not know {0}")]
+    UnknownSession(SessionId),
+    /// The session asks for what the model cannot do, or its inputs make no sense.
+    #[error("{0}")]
+    Refused(String),
+    /// The model as a whole does not work any more.
+    #[error("the model does not work: {0}")]
+    Broken(String),
+}

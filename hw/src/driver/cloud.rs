@@ -1,0 +1,299 @@
+//! The loop of a cloud: one target model, and links as they come. An edge that misbehaves, fails or goes
+//! away ends its own sessions and link, and no other's.
+
+use core::future::Future;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+
+use pipesd_core::cloud::{Cloud, CloudConfig};
+use pipesd_core::contract::{Input, Output, Sink, drain};
+use pipesd_core::event::{Endpoint, Event};
+use pipesd_core::ids::{MessageId, SessionId};
+use pipesd_core::message::Message;
+use pipesd_core::seed::Seed;
+use pipesd_core::sharing::{CloudCounts, CloudLedger};
+use pipesd_core::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+use super::books::{Alarm, Books, Opening};
+use super::link::{Arrivals, Events, LinkEvent, Newcomer, Transport};
+use super::models::{Answer, Build, Done, Target};
+use super::sessions::{Inbound, LinkId, Sessions};
+use super::{DriverError, Observer, Patience};
+use crate::backend::{ModelError, TargetModel};
+use crate::record::Config;
+
+/// How a cloud is run.
+pub struct CloudSetup {
+    /// Its machine.
+    pub config: CloudConfig,
+    /// The run's seed, for the log.
+    pub seed: Seed,
+    /// How long it waits.
+    pub patience: Patience,
+    /// Where its log goes.
+    pub record: Option<Box<dyn Write + Send>>,
+    /// Who is told its events.
+    pub observer: Option<Observer>,
+}
+
+impl CloudSetup {
+    /// A cloud without a log.
+    #[must_use]
+    pub fn new(config: CloudConfig, seed: Seed) -> Self {
+        let patience = Patience::default();
+        Self { config, seed, patience, record: None, observer: None }
+    }
+}
+
+/// What a run gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudReport {
+    /// The target's totals.
+    pub counts: CloudCounts,
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// Links that it served.
+    pub links: u64,
+    /// Links that were ended from here, each with its edge's number and the reason; the last
+    /// [`ENDED_MAX`] of them.
+    pub ended: Vec<(u32, String)>,
+}
+
+/// Reasons kept at most.
+pub const ENDED_MAX: usize = 100;
+/// What came over links and was not looked at yet, at most; then the edges wait.
+const WAITING_MAX: usize = 256;
+
+/// Runs a cloud until nobody will come any more and all links are over, or until `shutdown`. Must be
+/// called on a tokio runtime with time enabled; `build` makes the target model on its thread.
+///
+/// # Errors
+/// See [`DriverError`]: the target has failed. All links are closed and the log written in any case.
+pub async fn drive_cloud<A: Arrivals>(
+    setup: CloudSetup,
+    build: impl FnOnce() -> Result<Box<dyn TargetModel>, ModelError> + Send + 'static,
+    arrivals: &mut A,
+    shutdown: impl Future<Output = ()>,
+) -> Result<CloudReport, DriverError> {
+    let build: Build = Box::new(move || Ok(Box::new(Target(build()?))));
+    let (books, done) = Books::open(Opening {
+        endpoint: Endpoint::Cloud,
+        config: Config::Cloud(setup.config),
+        seed: setup.seed,
+        patience: setup.patience,
+        record: setup.record,
+        observer: setup.observer,
+        model: "target",
+        build,
+    })?;
+    let stage = Stage {
+        books,
+        links: BTreeMap::new(),
+        sessions: Sessions::default(),
+        ledger: CloudLedger::default(),
+        undelivered: VecDeque::new(),
+    };
+    let (ended, links) = (VecDeque::new(), 0);
+    let mut driver = Driver { cloud: Cloud::new(setup.config), stage, links, ended };
+    let outcome = driver.run(done, arrivals, shutdown).await;
+    let why = match &outcome {
+        Ok(()) => "the cloud is closing".to_owned(),
+        // Of a model's failure an edge is told no more than that.
+        Err(_) => "the cloud has failed".to_owned(),
+    };
+    for link in driver.stage.links.values_mut() {
+        link.transport.close(&why);
+    }
+    driver.stage.books.close()?;
+    outcome?;
+    let now = driver.stage.books.clock.now();
+    Ok(CloudReport {
+        counts: driver.stage.ledger.counts(now),
+        elapsed: now - Instant::ZERO,
+        links: driver.links,
+        ended: driver.ended.into(),
+    })
+}
+
+struct Driver<T> {
+    cloud: Cloud,
+    stage: Stage<T>,
+    /// Links so far; the next one's number.
+    links: LinkId,
+    ended: VecDeque<(u32, String)>,
+}
+
+/// Everything of a cloud but its machine: the sink of the core's loop.
+struct Stage<T> {
+    books: Books,
+    links: BTreeMap<LinkId, Served<T>>,
+    sessions: Sessions,
+    ledger: CloudLedger,
+    /// Messages that nobody wants any more: each is answered by `Sent` all the same.
+    undelivered: VecDeque<MessageId>,
+}
+
+/// A link that is served.
+struct Served<T> {
+    edge: u32,
+    transport: T,
+}
+
+impl<T: Transport> Driver<T> {
+    fn feed(&mut self, input: Input) {
+        self.feed_one(input);
+        while let Some(id) = self.stage.undelivered.pop_front() {
+            self.feed_one(Input::Sent(id));
+        }
+    }
+
+    fn feed_one(&mut self, input: Input) {
+        let now = self.stage.books.clock.now();
+        self.stage.books.record_input(now, &input);
+        drain(&mut self.cloud, now, input, &mut self.stage);
+    }
+
+    async fn run<A: Arrivals<Transport = T>>(
+        &mut self,
+        mut done: mpsc::UnboundedReceiver<Done>,
+        arrivals: &mut A,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), DriverError> {
+        let mut shutdown = core::pin::pin!(shutdown);
+        let mut alarm = Alarm::new();
+        let (tell, mut heard) = mpsc::channel(WAITING_MAX);
+        let mut arrivals_over = false;
+        while !(arrivals_over && self.stage.links.is_empty()) {
+            alarm.set(&self.stage.books.clock, self.stage.books.next_deadline());
+            tokio::select! {
+                Some((link, event)) = heard.recv() => self.on_link(link, event),
+                Some(done) = done.recv() => self.on_done(done)?,
+                newcomer = arrivals.next(), if !arrivals_over => match newcomer {
+                    Some(newcomer) => self.welcome(newcomer, &tell),
+                    None => arrivals_over = true,
+                },
+                () = alarm.ring() => self.stage.books.check_limit()?,
+                () = &mut shutdown => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn welcome<E: Events>(
+        &mut self,
+        newcomer: Newcomer<T, E>,
+        tell: &mpsc::Sender<(LinkId, LinkEvent)>,
+    ) {
+        let Newcomer { edge, transport, mut events } = newcomer;
+        let (link, tell) = (self.links, tell.clone());
+        self.links += 1;
+        self.stage.links.insert(link, Served { edge, transport });
+        self.stage.sessions.add_link(link);
+        tokio::spawn(async move {
+            loop {
+                let event = events.next().await;
+                let last = matches!(event, LinkEvent::Closed(_));
+                if tell.send((link, event)).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn on_link(&mut self, link: LinkId, event: LinkEvent) {
+        match event {
+            LinkEvent::Received { message, transfer } => {
+                let message = match self.stage.sessions.inbound(link, message) {
+                    Inbound::Known(message) => message,
+                    Inbound::New { message, theirs } => {
+                        if let Some(served) = self.stage.links.get(&link) {
+                            let (session, edge) = (message.session(), served.edge);
+                            self.stage.books.record_session(session, edge, theirs);
+                        }
+                        message
+                    }
+                    Inbound::Nothing => return,
+                    Inbound::TooMany => return self.end_link(link, "too many sessions are open"),
+                };
+                match message {
+                    Message::Close { session } => self.close(session),
+                    message => self.feed(Input::Received { message, transfer }),
+                }
+            }
+            LinkEvent::Sent(id) => self.feed(Input::Sent(id)),
+            LinkEvent::Closed(_) => self.forget_link(link),
+        }
+    }
+
+    /// Ends a session: its edge wants it, has gone away, or the target has failed it.
+    fn close(&mut self, session: SessionId) {
+        let (message, transfer) = (Message::Close { session }, Duration::ZERO);
+        self.feed(Input::Received { message, transfer });
+        self.stage.ledger.close(session);
+        self.stage.books.models.close(session);
+    }
+
+    fn forget_link(&mut self, link: LinkId) {
+        self.stage.links.remove(&link);
+        for session in self.stage.sessions.remove_link(link) {
+            self.close(session);
+        }
+    }
+
+    /// Ends a link from here. Its sessions end at once; what still comes over it means nothing.
+    fn end_link(&mut self, link: LinkId, why: &str) {
+        let Some(served) = self.stage.links.get_mut(&link) else { return };
+        served.transport.close(why);
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((served.edge, why.to_owned()));
+        self.forget_link(link);
+    }
+
+    fn on_done(&mut self, done: Done) -> Result<(), DriverError> {
+        match done {
+            Done::Work { id, took, answer: Answer { result, failed } } => {
+                // A session that is closed before its result comes feels nothing of it.
+                for (session, error) in failed {
+                    if let Some(link) = self.stage.sessions.owner(session) {
+                        self.end_link(link, &error.to_string());
+                    }
+                }
+                self.stage.books.on_done(id, took);
+                self.feed(Input::Finished { work: id, result });
+                Ok(())
+            }
+            Done::Died { thread, error } => Err(DriverError::Model { model: thread, error }),
+        }
+    }
+}
+
+impl<T: Transport> Sink for Stage<T> {
+    fn accept(&mut self, now: Instant, output: Output) {
+        self.books.record_output(now, &output);
+        match output {
+            Output::Transmit { id, message } => match self.sessions.outbound(message) {
+                Some((link, message)) if self.links.contains_key(&link) => {
+                    if let Some(served) = self.links.get_mut(&link) {
+                        served.transport.send(id, &message);
+                    }
+                }
+                _ => self.undelivered.push_back(id),
+            },
+            // Replies are small and never called off.
+            Output::Cancel(_) => {}
+            Output::Start { id, work } => self.books.start(now, id, work),
+            Output::Event(event) => self.on_event(now, &event),
+            Output::WakeAt(at, reason) => self.books.wake_at(at, reason),
+        }
+    }
+}
+
+impl<T> Stage<T> {
+    fn on_event(&mut self, now: Instant, event: &Event) {
+        self.ledger.record(now, event);
+        self.books.observe(now, event);
+    }
+}
