@@ -50,3 +50,4 @@ pub mod trigger;
 pub mod tuner;
 pub mod upload;
 pub mod verification;
+pub mod wire;
