@@ -2,6 +2,9 @@
 //!
 //! The paper's code sends the whole draft distribution as msgpack float64 (paper §7): nine bytes for
 //! each entry of the vocabulary and five for the array, 290 309 bytes at a vocabulary of 32 256.
+//!
+//! These sizes model the paper's code and, for ids alone, a format of fixed width. What is sent live
+//! is encoded by [`wire`](crate::wire), a little smaller; a test holds the two together.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +27,8 @@ pub enum Payload {
 
 /// Bytes of one msgpack float64, its type byte included.
 const FLOAT_BYTES: u64 = 9;
-/// Bytes of one token id on the wire (msgpack uint16 or uint32 in the paper's code, 4 in ours).
+/// Bytes of one token id (msgpack uint16 or uint32 in the paper's code; at most 4 in ours, 2 or 3 with
+/// the usual vocabularies).
 const ID_BYTES: u64 = 4;
 /// Array header of a distribution.
 const ARRAY_BYTES: u64 = 5;
@@ -32,8 +36,8 @@ const ARRAY_BYTES: u64 = 5;
 const LAZY_BYTES: u64 = 12;
 /// Metadata of a request in the paper's code (paper §7).
 const REQUEST_BYTES: u64 = 183;
-/// Metadata of a request in our own format, which the ids payload uses: session, round, parent,
-/// start, prefix hash, guess, count and NAV flag at fixed width.
+/// Metadata of a request of our own, which the ids payload uses: session, round, parent, start, prefix
+/// hash, guess, count and NAV flag at fixed width. The real encoding has 16 to 20 bytes.
 const COMPACT_REQUEST_BYTES: u64 = 36;
 /// A reply: published as 130-350 B, we take the middle (paper §7).
 const REPLY_BYTES: u64 = 240;

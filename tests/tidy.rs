@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Rust sources of the workspace.
 fn sources() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let rooms = ["src", "tests", "sim", "hw", "plots", "experiments"];
+    let rooms = ["src", "tests", "sim", "hw", "plots", "experiments", "fuzz"];
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = rooms.iter().map(|room| root.join(room)).collect();
     while let Some(folder) = folders.pop() {
