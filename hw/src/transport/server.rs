@@ -16,7 +16,6 @@ use crate::net::socket::{Departures, PlainSocket};
 
 /// Somebody has come.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "few, and moved at once")]
 pub enum Arrival {
     /// An edge that holds the ticket.
     Accepted(Link),
