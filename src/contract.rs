@@ -6,11 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blob::Blob;
 use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId, WorkId};
 use crate::message::{Message, Request};
 use crate::time::{Duration, Instant};
 use crate::tuner::{Fit, Fitted};
+use crate::verification::{Claim, Decision, Evidence, Sampling};
 
 /// What happens to an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,11 +83,25 @@ pub enum Work {
         session: SessionId,
         /// Prompt ids.
         prompt: Vec<TokenId>,
+        /// How this session's tokens are proposed and judged.
+        sampling: Sampling,
     },
     /// One decode of the draft model.
     Draft(DraftStep),
     /// One forward pass of the target over blocks of one or more sessions.
     Verify(Vec<VerifyBlock>),
+    /// Draw the replacement of a rejected draft whose distribution was withheld; see
+    /// [`Decision::withheld`].
+    Replace {
+        /// The session.
+        session: SessionId,
+        /// The round.
+        round: RoundId,
+        /// Output position of the rejected draft.
+        position: u32,
+        /// The draft's distribution.
+        distribution: Blob,
+    },
     /// One computation of the edge's tuner, to be answered by [`Fit::run`]. At most one is under way,
     /// and decoding does not wait for it.
     Fit(Box<Fit>),
@@ -115,7 +131,7 @@ impl DraftStep {
 }
 
 /// A block of one session to be verified in a forward pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerifyBlock {
     /// The session.
     pub session: SessionId,
@@ -127,6 +143,8 @@ pub struct VerifyBlock {
     pub feed: Vec<TokenId>,
     /// The drafts, from output position `keep + feed.len()` on.
     pub drafts: Vec<TokenId>,
+    /// What went up with each of them; empty if nothing did.
+    pub evidence: Vec<Evidence>,
 }
 
 /// The result of a [`Work`] of the same kind.
@@ -135,10 +153,16 @@ pub enum WorkResult {
     /// The prompt is evaluated.
     Prefilled,
     /// The draft's proposal.
-    Drafted(Proposal),
-    /// For each block, the target's own token at each drafted position given the drafts before it,
-    /// and at the position after the last: one more than there are drafts.
-    Verified(Vec<Vec<TokenId>>),
+    Drafted {
+        /// The token.
+        proposal: Proposal,
+        /// What the payload needs besides; None: nothing, or a simulated model.
+        claim: Option<Box<Claim>>,
+    },
+    /// What the target decides on each block.
+    Verified(Vec<Decision>),
+    /// A rejected draft's replacement.
+    Replaced(TokenId),
     /// What the tuner asked for, or why there is no such thing.
     Fitted(Fitted),
 }

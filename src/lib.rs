@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod blob;
 pub mod cloud;
 pub mod contract;
 pub mod edge;
@@ -49,3 +50,5 @@ pub mod time;
 pub mod trigger;
 pub mod tuner;
 pub mod upload;
+pub mod verification;
+pub mod wire;

@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blob::Blob;
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
 use crate::time::Duration;
+use crate::verification::{Evidence, Temperature, Terms};
 
 /// Draft tokens in a round at most: an edge fires NAV there, a cloud takes no more.
 pub const ROUND_TOKENS_MAX: u32 = 4096;
 
 /// A user's request: decode text after a prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The session that will decode it; chosen by the caller, unique at the cloud.
     pub session: SessionId,
@@ -19,12 +21,14 @@ pub struct Request {
     pub budget: u32,
     /// Ids that end the text; the id itself is the last token committed.
     pub stop_ids: Vec<TokenId>,
+    /// Sampling temperature of the target, and of a draft model that samples.
+    pub temperature: Temperature,
     /// Seed of the target's (and a coupled draft's) sampling noise.
     pub seed: u64,
 }
 
 /// One upload: drafted tokens of one round, in order, and perhaps the request to verify the round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Upload {
     /// The session.
     pub session: SessionId,
@@ -41,9 +45,11 @@ pub struct Upload {
     pub guess: Option<TokenId>,
     /// Index in the round of the first token below \[tokens\].
     pub offset: u32,
-    /// The drafted ids of this batch. What else the payload carries for each token is accounted for
-    /// by [`WireFormat`](crate::payload::WireFormat).
+    /// The drafted ids of this batch.
     pub tokens: Vec<TokenId>,
+    /// What else goes up with each of them; empty if ids suffice, or if the draft model claims nothing
+    /// (simulated ones: [`WireFormat`](crate::payload::WireFormat) accounts for the bytes).
+    pub evidence: Vec<Evidence>,
     /// Set on the round's last upload: the NAV request, with the number of tokens in the round.
     pub nav: Option<u32>,
 }
@@ -74,15 +80,15 @@ pub struct UploadReport {
 }
 
 /// Everything that is said, both ways.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Message {
     /// Edge to cloud: begin a session.
     Open {
         /// The request, prompt included.
         request: Request,
-        /// Whether a rejection needs the rejected position's distribution before it is answered
-        /// (the lazy payload).
-        fetch_distribution: bool,
+        /// What both ends do about drafts. The lazy payload has the cloud ask for the distribution of
+        /// a rejected position before it answers.
+        terms: Terms,
     },
     /// Edge to cloud: as many bytes as an upload of `tokens`, to measure the uplink.
     Probe {
@@ -99,6 +105,8 @@ pub enum Message {
         session: SessionId,
         /// The round.
         round: RoundId,
+        /// The distribution; None if the draft model claimed nothing.
+        distribution: Option<Blob>,
     },
     /// Edge to cloud: the session has ended at the edge.
     Close {

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::payload::Payload;
 use crate::trigger::TriggerConfig;
 use crate::upload::{UploadPolicy, WINDOW_MAX};
+use crate::verification::Terms;
+pub use crate::verification::{Drafting, Verification};
 
 /// A confidence threshold: strictly between 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -44,14 +46,6 @@ impl From<Threshold> for f64 {
     fn from(threshold: Threshold) -> Self {
         threshold.0
     }
-}
-
-/// How the cloud decides on a draft token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verification {
-    /// The target draws its own token; accept iff the draft's is the same. Exact for any draft.
-    Match,
 }
 
 /// What the edge does while a NAV is pending.
@@ -109,6 +103,8 @@ pub struct Method {
     pub waiting: Waiting,
     /// How the cloud decides.
     pub verification: Verification,
+    /// How the draft model chooses.
+    pub drafting: Drafting,
     /// What is sent for each token.
     pub payload: Payload,
     /// N̂ before the first verdict \[tokens\].
@@ -116,6 +112,13 @@ pub struct Method {
 }
 
 impl Method {
+    /// What both ends must agree on.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        let Self { verification, drafting, payload, .. } = *self;
+        Terms { verification, drafting, payload }
+    }
+
     /// Whether some upload follows a DP plan, so that the link must be measured.
     #[must_use]
     pub const fn plans(&self) -> bool {
@@ -275,7 +278,8 @@ impl MethodSpec {
         let window = self.window.unwrap_or(WINDOW_DEFAULT);
         let window = in_range("window", Some(window), 1..=WINDOW_MAX, "")?;
         let verification = self.verification;
-        Ok(Method { trigger, upload, waiting, verification, payload, window })
+        let drafting = Drafting::default();
+        Ok(Method { trigger, upload, waiting, verification, drafting, payload, window })
     }
 
     /// Keys that are given though no axis uses them, each with what would use it.

@@ -5,11 +5,12 @@ use pipesd_core::edge::{Edge, EdgeConfig};
 use pipesd_core::event::{Event, Outcome};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::{Message, Request, Verdict};
-use pipesd_core::method::{Method, Verification, Waiting};
+use pipesd_core::method::{Drafting, Method, Verification, Waiting};
 use pipesd_core::payload::Payload;
 use pipesd_core::time::{Duration, Instant};
 use pipesd_core::trigger::TriggerConfig;
 use pipesd_core::upload::UploadPolicy;
+use pipesd_core::verification::Temperature;
 
 const SESSION: SessionId = SessionId(0);
 
@@ -26,10 +27,11 @@ fn feed(edge: &mut Edge, input: Input) -> Vec<Event> {
                 Output::Transmit { id, .. } => inputs.insert(0, Input::Sent(id)),
                 Output::Start { id, work } => {
                     let result = match work {
-                        Work::Draft(step) => WorkResult::Drafted(Proposal {
-                            token: TokenId(step.position()),
-                            confidence: 0.9,
-                        }),
+                        Work::Draft(step) => {
+                            let token = TokenId(step.position());
+                            let proposal = Proposal { token, confidence: 0.9 };
+                            WorkResult::Drafted { proposal, claim: None }
+                        }
                         _ => WorkResult::Prefilled,
                     };
                     inputs.insert(0, Input::Finished { work: id, result });
@@ -59,12 +61,14 @@ fn three_rounds_pending() -> Edge {
         upload,
         waiting: Waiting::DraftAndUpload { depth: 2, resume: true, upload },
         verification: Verification::Match,
+        drafting: Drafting::Argmax,
         payload: Payload::Ids,
         window: 20,
     };
     let mut edge = Edge::new(EdgeConfig { method, tuning: None, patience: Duration::from_secs(1) });
     let (prompt, stop_ids) = (vec![TokenId(1)], Vec::new());
-    let request = Request { session: SESSION, prompt, budget: 6, stop_ids, seed: 0 };
+    let temperature = Temperature::default();
+    let request = Request { session: SESSION, prompt, budget: 6, stop_ids, temperature, seed: 0 };
     feed(&mut edge, Input::Submit(request));
     let events = feed(&mut edge, received(Message::Opened { session: SESSION }));
     let navs = events.iter().filter(|e| matches!(e, Event::UploadStarted { nav: true, .. }));

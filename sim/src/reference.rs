@@ -55,7 +55,8 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     for truth in truths(setup, seed) {
         let submitted = now;
         let prompt = truth.request.prompt.len() as f64;
-        let open = Message::Open { request: truth.request, fetch_distribution: false };
+        let terms = setup.edge.terms();
+        let open = Message::Open { request: truth.request, terms };
         let opened = uplink.carry(&[(submitted, format.message_bytes(&open))])[0];
         let prefill = from_millis(verification.prefill_ms_per_token * prompt);
         let (overhead, _) = truth.passes[0];

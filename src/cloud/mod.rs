@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use self::session::{Arrival, Session};
+use crate::blob::Blob;
 use crate::contract::{Input, Machine, Output, Work, WorkResult};
 use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId, WorkId};
-use crate::message::{Message, Request, Upload, UploadReport};
+use crate::message::{Message, Request, Upload, UploadReport, Verdict};
 use crate::time::{Duration, Instant};
+use crate::verification::{Decision, Terms};
 
 /// How a cloud is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,17 +45,45 @@ pub struct Cloud {
 }
 
 /// Work that waits for the target, first come, first served.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Job {
     Prefill(SessionId),
     Verify(SessionId, RoundId),
+    Replace(SessionId, Replacement),
+}
+
+impl Job {
+    const fn session(&self) -> SessionId {
+        match self {
+            Self::Prefill(session) | Self::Verify(session, _) | Self::Replace(session, _) => {
+                *session
+            }
+        }
+    }
+}
+
+/// A rejected draft whose replacement is to be drawn, and the target's tokens before it.
+#[derive(Clone, Debug)]
+struct Replacement {
+    round: RoundId,
+    tokens: Vec<TokenId>,
+    distribution: Blob,
+}
+
+/// A round in a forward pass.
+#[derive(Clone, Copy, Debug)]
+struct Verifying {
+    session: SessionId,
+    round: RoundId,
+    drafts: u32,
 }
 
 /// What the target is doing.
 #[derive(Clone, Debug)]
 enum Pass {
     Prefill(SessionId),
-    Verify(Vec<(SessionId, RoundId)>),
+    Verify(Vec<Verifying>),
+    Replace(SessionId, RoundId, Vec<TokenId>),
 }
 
 impl Cloud {
@@ -73,26 +103,18 @@ impl Cloud {
 
     fn on_message(&mut self, message: Message, transfer: Duration) {
         match message {
-            Message::Open { request, fetch_distribution } => {
-                self.on_open(request, fetch_distribution);
-            }
+            Message::Open { request, terms } => self.on_open(request, terms),
             Message::Probe { session, tokens } => {
                 let report = UploadReport { tokens, transfer };
                 self.transmit(Message::Probed { session, report });
             }
             Message::Upload(upload) => self.on_upload(upload, transfer),
-            Message::Distribution { session, round } => {
-                if let Some(state) = self.sessions.get_mut(&session)
-                    && let Some(verdict) = state.withheld.take_if(|v| v.round == round)
-                {
-                    self.send_verdict(verdict);
-                }
+            Message::Distribution { session, round, distribution } => {
+                self.on_distribution(session, round, distribution);
             }
             Message::Close { session } => {
                 self.sessions.remove(&session);
-                self.ready.retain(|job| match job {
-                    Job::Prefill(id) | Job::Verify(id, _) => *id != session,
-                });
+                self.ready.retain(|job| job.session() != session);
             }
             // A cloud sends these; to receive one is a peer's mistake and changes nothing here.
             Message::Opened { .. }
@@ -102,14 +124,14 @@ impl Cloud {
         }
     }
 
-    fn on_open(&mut self, request: Request, fetch_distribution: bool) {
+    fn on_open(&mut self, request: Request, terms: Terms) {
         let id = request.session;
         if self.sessions.len() == SESSIONS_MAX {
             return; // The edge hears nothing and gives up in its own time.
         }
         // A session that exists is left alone: a peer cannot reset its neighbour.
         if let std::collections::btree_map::Entry::Vacant(place) = self.sessions.entry(id) {
-            place.insert(Session::new(request, fetch_distribution));
+            place.insert(Session::new(request, terms));
             self.ready.push_back(Job::Prefill(id));
         }
     }
@@ -157,26 +179,32 @@ impl Cloud {
                     self.transmit(Message::Opened { session });
                 }
             }
-            (Pass::Verify(blocks), WorkResult::Verified(targets)) => {
-                assert_eq!(blocks.len(), targets.len(), "a result for each block");
-                for ((session, round), targets) in blocks.into_iter().zip(targets) {
-                    self.on_verified(session, round, &targets);
+            (Pass::Verify(blocks), WorkResult::Verified(decisions)) => {
+                assert_eq!(blocks.len(), decisions.len(), "a result for each block");
+                for (verifying, decision) in blocks.into_iter().zip(decisions) {
+                    self.on_verified(verifying, &decision);
                 }
+            }
+            (Pass::Replace(session, round, mut tokens), WorkResult::Replaced(token)) => {
+                tokens.push(token);
+                self.on_replaced(session, round, &tokens);
             }
             (pass, result) => panic!("{result:?} does not answer {pass:?}"),
         }
     }
 
-    fn on_verified(&mut self, session: SessionId, round: RoundId, targets: &[TokenId]) {
-        let tokens = targets.len() as u32 - 1;
+    fn on_verified(&mut self, verifying: Verifying, decision: &Decision) {
+        let Verifying { session, round, drafts: tokens } = verifying;
         let finished = Event::VerifyFinished { session, round, tokens };
         self.outputs.push_back(Output::Event(finished));
         let Some(state) = self.sessions.get_mut(&session) else { return };
-        let verdict = state.judge(round, targets);
-        for (round, nav) in state.drop_stale() {
-            self.outputs.push_back(Output::Event(Event::StaleDropped { session, round, nav }));
+        if let Some(index) = state.await_distribution(round, decision) {
+            self.transmit(Message::DistributionRequest { session, round, index });
+            return;
         }
-        if state.fetch_distribution && verdict.accepted < tokens && verdict.extra.is_some() {
+        let verdict = self.judge(session, round, &decision.tokens);
+        let state = self.sessions.get_mut(&session).expect("looked up above");
+        if state.fetches(&verdict, tokens) {
             let index = verdict.accepted;
             state.withheld = Some(verdict);
             self.transmit(Message::DistributionRequest { session, round, index });
@@ -186,7 +214,38 @@ impl Cloud {
         self.queue_ready(session);
     }
 
-    fn send_verdict(&mut self, mut verdict: crate::message::Verdict) {
+    fn on_distribution(&mut self, session: SessionId, round: RoundId, distribution: Option<Blob>) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        if let Some(verdict) = state.withheld.take_if(|verdict| verdict.round == round) {
+            self.send_verdict(verdict);
+        } else if let Some(distribution) = distribution
+            && let Some(tokens) = state.take_awaiting(round)
+        {
+            // An edge that asked for lazy rejection and shows nothing waits until it gives up.
+            let replacement = Replacement { round, tokens, distribution };
+            self.ready.push_back(Job::Replace(session, replacement));
+        }
+    }
+
+    fn on_replaced(&mut self, session: SessionId, round: RoundId, tokens: &[TokenId]) {
+        if self.sessions.contains_key(&session) {
+            let verdict = self.judge(session, round, tokens);
+            self.send_verdict(verdict);
+            self.queue_ready(session);
+        }
+    }
+
+    /// Applies the target's tokens to a round of a session that exists.
+    fn judge(&mut self, session: SessionId, round: RoundId, tokens: &[TokenId]) -> Verdict {
+        let state = self.sessions.get_mut(&session).expect("the caller has looked it up");
+        let verdict = state.judge(round, tokens);
+        for (round, nav) in state.drop_stale() {
+            self.outputs.push_back(Output::Event(Event::StaleDropped { session, round, nav }));
+        }
+        verdict
+    }
+
+    fn send_verdict(&mut self, mut verdict: Verdict) {
         let (session, round, accepted) = (verdict.session, verdict.round, verdict.accepted);
         if let Some(state) = self.sessions.get_mut(&session) {
             verdict.reports = core::mem::take(&mut state.reports);
@@ -210,28 +269,35 @@ impl Cloud {
             Some(Job::Prefill(session)) => {
                 let prompt = self.sessions[&session].prompt().to_vec();
                 let tokens = prompt.len() as u32;
+                let sampling = self.sessions[&session].sampling();
                 self.outputs.push_back(Output::Event(Event::PrefillStarted { session, tokens }));
-                (Pass::Prefill(session), Work::Prefill { session, prompt })
+                (Pass::Prefill(session), Work::Prefill { session, prompt, sampling })
             }
             Some(Job::Verify(session, round)) => {
                 let mut batch = vec![(session, round)];
-                // A session has at most one round ready, so the blocks are of different sessions.
+                // A session has at most one round under way, so the blocks are of different sessions.
                 while batch.len() < self.config.verify_batch_max as usize
-                    && let Some(Job::Verify(session, round)) = self.ready.front().copied()
+                    && let Some(&Job::Verify(session, round)) = self.ready.front()
                 {
                     batch.push((session, round));
                     self.ready.pop_front();
                 }
-                let mut blocks = Vec::with_capacity(batch.len());
-                for &(session, round) in &batch {
+                let (mut blocks, mut rounds) = (Vec::new(), Vec::new());
+                for (session, round) in batch {
                     let state = self.sessions.get_mut(&session).expect("closing drops its jobs");
                     let block = state.block(round);
-                    let tokens = block.drafts.len() as u32;
-                    let started = Event::VerifyStarted { session, round, tokens };
+                    let drafts = block.drafts.len() as u32;
+                    let started = Event::VerifyStarted { session, round, tokens: drafts };
                     self.outputs.push_back(Output::Event(started));
                     blocks.push(block);
+                    rounds.push(Verifying { session, round, drafts });
                 }
-                (Pass::Verify(batch), Work::Verify(blocks))
+                (Pass::Verify(rounds), Work::Verify(blocks))
+            }
+            Some(Job::Replace(session, Replacement { round, tokens, distribution })) => {
+                let position = self.sessions[&session].start(round) + tokens.len() as u32;
+                let work = Work::Replace { session, round, position, distribution };
+                (Pass::Replace(session, round, tokens), work)
             }
         };
         let id = WorkId(self.work_count);

@@ -3,6 +3,8 @@
 use crate::contract::VerifyBlock;
 use crate::ids::{PrefixHash, RoundId, TokenId};
 use crate::message::{ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
+use crate::payload::Payload;
+use crate::verification::{Decision, Evidence, Sampling, Terms};
 
 /// Rounds held unverified at most: the pending one, proactive ones, and stale ones not yet known to
 /// be so. An edge that goes beyond has its uploads dropped.
@@ -22,8 +24,11 @@ pub(super) enum Arrival {
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     request: Request,
-    pub(super) fetch_distribution: bool,
-    /// A verdict that waits for a distribution (lazy payload).
+    terms: Terms,
+    /// A decision that waits for the distribution of the draft that it rejects (lazy rejection).
+    awaiting: Option<Awaiting>,
+    /// A verdict on a rejection that the lazy payload has the edge show its distribution for, though
+    /// the decision did not need it: the exchange is carried out so that it is timed and counted.
     pub(super) withheld: Option<Verdict>,
     /// Uploads measured since the last verdict.
     pub(super) reports: Vec<UploadReport>,
@@ -33,8 +38,19 @@ pub(super) struct Session {
     evaluated: u32,
     last_verified: Option<RoundId>,
     ended: bool,
+    /// A round is ready, being verified, or waits for a distribution: no other can be until then,
+    /// whatever a peer sends.
+    busy: bool,
     /// In order of id.
     rounds: Vec<Round>,
+}
+
+/// A decision that waits for the distribution of the draft that it rejects.
+#[derive(Clone, Debug)]
+pub(super) struct Awaiting {
+    round: RoundId,
+    /// The target's tokens before it.
+    tokens: Vec<TokenId>,
 }
 
 /// A round as far as it has arrived.
@@ -44,10 +60,9 @@ struct Round {
     parent: Option<RoundId>,
     start: u32,
     prefix: PrefixHash,
-    /// By index in the round; batches may arrive in any order.
-    tokens: Vec<Option<TokenId>>,
+    /// By index in the round, each with what came with it; batches may arrive in any order.
+    tokens: Vec<Option<(TokenId, Option<Evidence>)>>,
     nav: Option<u32>,
-    queued: bool,
 }
 
 impl Round {
@@ -59,10 +74,11 @@ impl Round {
 }
 
 impl Session {
-    pub(super) fn new(request: Request, fetch_distribution: bool) -> Self {
+    pub(super) fn new(request: Request, terms: Terms) -> Self {
         Self {
             request,
-            fetch_distribution,
+            terms,
+            awaiting: None,
             withheld: None,
             reports: Vec::new(),
             text: Vec::new(),
@@ -70,6 +86,7 @@ impl Session {
             evaluated: 0,
             last_verified: None,
             ended: false,
+            busy: false,
             rounds: Vec::new(),
         }
     }
@@ -105,7 +122,7 @@ impl Session {
     }
 
     pub(super) fn on_upload(&mut self, upload: Upload) -> Arrival {
-        let Upload { round: id, parent, start, prefix, offset, tokens, nav, .. } = upload;
+        let Upload { round: id, parent, start, prefix, offset, tokens, evidence, nav, .. } = upload;
         let end = offset as usize + tokens.len();
         if self.is_stale(id, parent, start, prefix) || end > ROUND_TOKENS_MAX as usize {
             return Arrival::Stale;
@@ -115,7 +132,7 @@ impl Session {
             Err(_) if self.rounds.len() == ROUNDS_MAX => return Arrival::Stale,
             Err(index) => {
                 let (tokens, nav) = (Vec::with_capacity(end), None);
-                let round = Round { id, parent, start, prefix, tokens, nav, queued: false };
+                let round = Round { id, parent, start, prefix, tokens, nav };
                 self.rounds.insert(index, round);
                 index
             }
@@ -124,8 +141,9 @@ impl Session {
         if round.tokens.len() < end {
             round.tokens.resize(end, None);
         }
+        let mut evidence = evidence.into_iter();
         for (place, token) in round.tokens[offset as usize..].iter_mut().zip(tokens) {
-            *place = Some(token);
+            *place = Some((token, evidence.next()));
         }
         round.nav = round.nav.or(nav);
         Arrival::Held
@@ -133,25 +151,87 @@ impl Session {
 
     /// The round that can be verified now, once.
     pub(super) fn take_ready(&mut self) -> Option<RoundId> {
-        let index = self
-            .rounds
-            .iter()
-            .position(|r| r.is_complete() && self.stands(r.parent, r.start, r.prefix))?;
-        let round = &mut self.rounds[index];
-        (!core::mem::replace(&mut round.queued, true)).then_some(round.id)
+        if self.busy {
+            return None;
+        }
+        let stands = |r: &&Round| r.is_complete() && self.stands(r.parent, r.start, r.prefix);
+        let ready = self.rounds.iter().find(stands).map(|round| round.id);
+        self.busy = ready.is_some();
+        ready
     }
 
     /// The block to verify for a round that was ready.
     pub(super) fn block(&mut self, id: RoundId) -> VerifyBlock {
         let round = self.rounds.iter().find(|round| round.id == id).expect("a ready round is held");
-        let drafts = round.tokens.iter().map(|token| token.expect("a ready round is complete"));
+        let tokens = round.tokens.iter().flatten();
         VerifyBlock {
             session: self.request.session,
             round: id,
             keep: self.evaluated,
             feed: self.text[self.evaluated as usize..].to_vec(),
-            drafts: drafts.collect(),
+            drafts: tokens.clone().map(|(token, _)| *token).collect(),
+            evidence: tokens
+                .map(|(_, evidence)| evidence.clone())
+                .collect::<Option<_>>()
+                .unwrap_or_default(),
         }
+    }
+
+    /// How this request's tokens are proposed and judged.
+    pub(super) const fn sampling(&self) -> Sampling {
+        Sampling {
+            terms: self.terms,
+            temperature: self.request.temperature,
+            seed: self.request.seed,
+        }
+    }
+
+    /// Keeps a decision back that rejects a draft and needs its distribution: the index of that draft
+    /// in its round.
+    pub(super) fn await_distribution(&mut self, id: RoundId, decision: &Decision) -> Option<u32> {
+        let round = self.rounds.iter().find(|round| round.id == id).expect("verified: held");
+        let drafts = round.tokens.iter().flatten().map(|(token, _)| *token);
+        let (accepted, ends) = self.accepted(drafts, &decision.tokens);
+        if !decision.withheld || ends || accepted == round.tokens.len() {
+            return None;
+        }
+        self.awaiting = Some(Awaiting { round: id, tokens: decision.tokens.clone() });
+        Some(accepted as u32)
+    }
+
+    /// The target's tokens on `round` that waited for a distribution, which has come.
+    pub(super) fn take_awaiting(&mut self, round: RoundId) -> Option<Vec<TokenId>> {
+        Some(self.awaiting.take_if(|awaiting| awaiting.round == round)?.tokens)
+    }
+
+    /// Whether the edge is to show the distribution of a draft that `verdict` rejects.
+    pub(super) fn fetches(&self, verdict: &Verdict, drafts: u32) -> bool {
+        let lazy = matches!(self.terms.payload, Payload::Lazy);
+        lazy && verdict.accepted < drafts && verdict.extra.is_some()
+    }
+
+    /// Output position of the first token of a round that is held.
+    pub(super) fn start(&self, id: RoundId) -> u32 {
+        self.rounds.iter().find(|round| round.id == id).expect("it is held").start
+    }
+
+    /// How many drafts are accepted, and whether the text ends with the last of them.
+    fn accepted(
+        &self,
+        drafts: impl Iterator<Item = TokenId>,
+        targets: &[TokenId],
+    ) -> (usize, bool) {
+        let room = (self.request.budget as usize).saturating_sub(self.text.len());
+        let matching =
+            drafts.zip(targets).take_while(|(draft, target)| draft == *target).take(room);
+        let mut accepted = 0;
+        for (draft, _) in matching {
+            accepted += 1;
+            if self.request.stop_ids.contains(&draft) {
+                return (accepted, true);
+            }
+        }
+        (accepted, accepted == room)
     }
 
     /// Applies the target's own tokens to a round: accepts the drafts that match, up to the end of
@@ -159,12 +239,9 @@ impl Session {
     pub(super) fn judge(&mut self, id: RoundId, targets: &[TokenId]) -> Verdict {
         let index = self.rounds.iter().position(|round| round.id == id).expect("verified: held");
         let round = self.rounds.remove(index);
-        let drafts: Vec<TokenId> = round.tokens.into_iter().flatten().collect();
-        let room = (self.request.budget as usize).saturating_sub(self.text.len());
-        let matching = drafts.iter().zip(targets).take_while(|(d, t)| d == t).count().min(room);
-        let stop = drafts[..matching].iter().position(|d| self.request.stop_ids.contains(d));
-        let accepted = stop.map_or(matching, |index| index + 1);
-        let extra = targets.get(accepted).copied().filter(|_| stop.is_none() && accepted < room);
+        let drafts: Vec<TokenId> = round.tokens.into_iter().flatten().map(|(t, _)| t).collect();
+        let (accepted, ends) = self.accepted(drafts.iter().copied(), targets);
+        let extra = targets.get(accepted).copied().filter(|_| !ends);
         self.prefix = self.prefix.extend(&drafts[..accepted]);
         self.text.extend(&drafts[..accepted]);
         self.evaluated = self.text.len() as u32;
@@ -175,6 +252,7 @@ impl Session {
         self.ended = extra.is_none_or(|token| self.request.stop_ids.contains(&token))
             || self.text.len() >= self.request.budget as usize;
         self.last_verified = Some(id);
+        self.busy = false;
         let session = self.request.session;
         let accepted = accepted as u32;
         Verdict { session, round: id, accepted, extra, reports: Vec::new() }

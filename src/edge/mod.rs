@@ -35,11 +35,11 @@ use crate::ids::{SessionId, WorkId};
 use crate::message::{Message, Request, Verdict};
 use crate::method::{Method, Waiting};
 use crate::monitor::{Estimates, Monitor};
-use crate::payload::Payload;
 use crate::script::Script;
 use crate::time::{Duration, Instant};
 use crate::trigger::TriggerConfig;
 use crate::upload::{Planner, UploadPolicy};
+use crate::verification::{Claim, Terms};
 
 /// How an edge is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,12 @@ pub struct EdgeConfig {
 }
 
 impl EdgeConfig {
+    /// What it agrees on with the cloud.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        self.method.terms()
+    }
+
     /// The same edge under plain speculative decoding: rounds of a fixed length, uploaded with their
     /// NAV request, and nothing to do but wait. Payload and verification stay.
     #[must_use]
@@ -158,8 +164,10 @@ impl Edge {
                 self.monitor.on_upload(report);
                 self.replan();
             }
-            Message::DistributionRequest { session, round, .. } => {
-                self.uplink.queue_control(Message::Distribution { session, round });
+            Message::DistributionRequest { session: id, round, index } => {
+                let distribution = session.distribution(round, index);
+                let message = Message::Distribution { session: id, round, distribution };
+                self.uplink.queue_control(message);
             }
             Message::Verdict(verdict) => {
                 verdict.reports.iter().for_each(|&report| self.monitor.on_upload(report));
@@ -211,13 +219,13 @@ impl Edge {
         self.uplink.cancel_after(keep_through, &mut self.outputs);
     }
 
-    fn on_finished(&mut self, now: Instant, work: WorkId, result: &WorkResult) {
+    fn on_finished(&mut self, now: Instant, work: WorkId, result: WorkResult) {
         if self.fitting == Some(work) {
             self.fitting = None;
             let (Some(tuning), WorkResult::Fitted(fitted)) = (&mut self.tuning, result) else {
-                panic!("{result:?} does not answer a fit")
+                panic!("a fit is answered by another work's result")
             };
-            tuning.on_fitted(fitted, &mut self.outputs);
+            tuning.on_fitted(&fitted, &mut self.outputs);
             return;
         }
         let running = self.running.take().expect("a result answers a start");
@@ -228,18 +236,24 @@ impl Edge {
                     session.prefilled = true;
                 }
             }
-            (Some(step), WorkResult::Drafted(proposal)) => {
+            (Some(step), WorkResult::Drafted { proposal, claim }) => {
                 self.monitor.on_draft_step(now.saturating_since(running.started));
                 if self.config.method.plans() && self.planner.batches().is_empty() {
                     self.replan();
                 }
-                self.on_drafted(&running, step, *proposal);
+                self.on_drafted(&running, step, proposal, claim.map(|claim| *claim));
             }
             (step, result) => panic!("{result:?} does not answer {step:?}"),
         }
     }
 
-    fn on_drafted(&mut self, running: &Running, step: Step, proposal: Proposal) {
+    fn on_drafted(
+        &mut self,
+        running: &Running,
+        step: Step,
+        proposal: Proposal,
+        claim: Option<Claim>,
+    ) {
         if running.stale {
             let Step { round, position, guess } = step;
             let stale = Event::DraftStale { session: running.session, round, position, guess };
@@ -247,7 +261,7 @@ impl Edge {
             return;
         }
         let session = self.session.as_mut().expect("a step that is not stale has a session");
-        session.on_drafted(step, proposal, &mut self.outputs);
+        session.on_drafted(step, proposal, claim, &mut self.outputs);
     }
 
     fn replan(&mut self) {
@@ -283,8 +297,8 @@ impl Edge {
         self.outputs.push_back(Output::Event(Event::SessionStarted { session: id }));
         let wake = Output::WakeAt(now + self.config.patience, Reason::Stalled(id));
         self.outputs.push_back(wake);
-        let fetch_distribution = self.config.method.payload == Payload::Lazy;
-        self.uplink.queue_control(Message::Open { request: request.clone(), fetch_distribution });
+        let terms = self.config.terms();
+        self.uplink.queue_control(Message::Open { request: request.clone(), terms });
         for tokens in 1..=probes {
             self.uplink.queue_control(Message::Probe { session: id, tokens });
         }
@@ -373,7 +387,8 @@ impl Edge {
             return;
         } else {
             let prompt = session.prompt().to_vec();
-            (None, Work::Prefill { session: session.id(), prompt })
+            let sampling = session.sampling(self.config.terms());
+            (None, Work::Prefill { session: session.id(), prompt, sampling })
         };
         let session = session.id();
         let id = self.next_work();
@@ -402,7 +417,7 @@ impl Machine for Edge {
                 }
             }
             Input::Received { message, .. } => self.on_message(now, message),
-            Input::Finished { work, result } => self.on_finished(now, work, &result),
+            Input::Finished { work, result } => self.on_finished(now, work, result),
             Input::Sent(id) => self.uplink.on_sent(id, &mut self.outputs),
             Input::Wake(reason) => self.on_wake(now, reason),
         }

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::round::Round;
 use super::tuning::Setting;
+use crate::blob::Blob;
 use crate::contract::{DraftStep, Output, Proposal};
 use crate::event::{Event, GuessFate, NavCause, Outcome};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
 use crate::message::{ROUND_TOKENS_MAX, Request, Verdict};
 use crate::method::Method;
+use crate::payload::Payload;
 use crate::script::ScriptedRound;
 use crate::time::Instant;
 use crate::trigger::{DraftObservation, Trigger, VerdictObservation};
+use crate::verification::{Claim, Evidence, Sampling, Terms};
 
 /// What the draft model is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,8 @@ pub(super) struct Session {
     /// Committed text, then guesses and drafts of the rounds in order.
     text: Vec<TokenId>,
     committed: u32,
+    /// What the draft model said of drafts that are not committed yet, by output position.
+    claims: BTreeMap<u32, Claim>,
     /// Output tokens that the draft model's cache holds validly.
     evaluated: u32,
     rounds: VecDeque<Round>,
@@ -83,6 +88,7 @@ impl Session {
             decoding: false,
             last_progress: now,
             committed: 0,
+            claims: BTreeMap::new(),
             evaluated: 0,
             rounds: VecDeque::new(),
             early: Vec::new(),
@@ -109,6 +115,11 @@ impl Session {
         &self.request.prompt
     }
 
+    /// How this request's tokens are proposed and judged.
+    pub(super) const fn sampling(&self, terms: Terms) -> Sampling {
+        Sampling { terms, temperature: self.request.temperature, seed: self.request.seed }
+    }
+
     pub(super) const fn committed(&self) -> u32 {
         self.committed
     }
@@ -124,6 +135,20 @@ impl Session {
 
     pub(super) fn tokens(&self, from: u32, count: u32) -> &[TokenId] {
         &self.text[from as usize..(from + count) as usize]
+    }
+
+    /// What goes up with these tokens; nothing unless something was claimed of each of them.
+    pub(super) fn evidence(&self, from: u32, count: u32, payload: Payload) -> Vec<Evidence> {
+        let claims = (from..from + count).map(|position| self.claims.get(&position));
+        let evidence = claims.map(|claim| claim.and_then(|claim| claim.evidence(payload)));
+        evidence.collect::<Option<Vec<Evidence>>>().unwrap_or_default()
+    }
+
+    /// The distribution that the draft numbered `index` of the pending round was drawn from.
+    pub(super) fn distribution(&self, round: RoundId, index: u32) -> Option<Blob> {
+        let front = self.rounds.front().filter(|front| front.id == round)?;
+        let position = front.start.checked_add(index)?;
+        self.claims.get(&position).map(|claim| claim.distribution.clone())
     }
 
     /// The next step of the draft model, at most `depth` proactive rounds ahead; none: it rests.
@@ -185,6 +210,7 @@ impl Session {
         &mut self,
         step: Step,
         proposal: Proposal,
+        claim: Option<Claim>,
         outputs: &mut VecDeque<Output>,
     ) {
         let Proposal { token, confidence } = proposal;
@@ -207,6 +233,9 @@ impl Session {
             return;
         }
         self.text.push(token);
+        if let Some(claim) = claim {
+            self.claims.insert(position, claim);
+        }
         let last = self.rounds.back_mut().expect("a draft has a round");
         assert_eq!(last.id, round, "only the last round is drafted");
         last.drafted += 1;
@@ -298,6 +327,7 @@ impl Session {
                 if full && extra.is_some() { GuessFate::Missed } else { GuessFate::Discarded };
             self.discard(first_fate, outputs);
             self.text.truncate(end as usize);
+            self.claims.split_off(&end);
             self.text.extend(extra);
             self.evaluated = self.evaluated.min(end);
         }
@@ -330,6 +360,7 @@ impl Session {
             outputs.push_back(Output::Event(Event::Committed { session, position, token }));
         }
         self.committed = through;
+        self.claims = self.claims.split_off(&through);
     }
 
     /// Drops every round that is left, the first guess with the given fate.

@@ -149,6 +149,7 @@ fn next_upload(
         guess: round.guess,
         offset,
         tokens: session.tokens(round.start + offset, count).to_vec(),
+        evidence: session.evidence(round.start + offset, count, method.payload),
         nav: round.nav_requested.then_some(round.drafted),
     })
 }

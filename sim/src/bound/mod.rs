@@ -273,7 +273,8 @@ fn earliest_start(
         let close = Message::Close { session: truth.session };
         uplink = testbed.uplink.end_of(uplink, format.message_bytes(&close));
     }
-    let open = Message::Open { request: truth.request.clone(), fetch_distribution: false };
+    let terms = setup.edge.terms();
+    let open = Message::Open { request: truth.request.clone(), terms };
     let opened = testbed.uplink.end_of(uplink, format.message_bytes(&open));
     let prompt = truth.request.prompt.len() as f64;
     let target = from_millis(setup.profile.verification.prefill_ms_per_token * prompt);

@@ -20,6 +20,7 @@ use pipesd_core::script::Script;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::Instant;
+use pipesd_core::verification::Temperature;
 
 pub use self::canary::Canary;
 use self::models::Texts;
@@ -334,5 +335,6 @@ fn request(
     seed: Seed,
 ) -> Request {
     let prompt = (1..=prompt_tokens).map(pipesd_core::ids::TokenId).collect();
-    Request { session, prompt, budget, stop_ids, seed: seed.0 }
+    let temperature = Temperature::default();
+    Request { session, prompt, budget, stop_ids, temperature, seed: seed.0 }
 }

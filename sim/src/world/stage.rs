@@ -13,6 +13,7 @@ use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudLedger;
 use pipesd_core::time::{Duration, Instant, from_millis};
 use pipesd_core::tuner::Fit;
+use pipesd_core::verification::Decision;
 
 use super::models::Texts;
 use super::{
@@ -366,7 +367,7 @@ impl Stage {
                     return self.fail(RunError::PastRollout { session, position });
                 };
                 self.node(edge).draft_busy += took;
-                (WorkResult::Drafted(proposal), took)
+                (WorkResult::Drafted { proposal, claim: None }, took)
             }
             (At::Cloud, Work::Prefill { prompt, .. }) => {
                 let per_token = self.profile.verification.prefill_ms_per_token;
@@ -382,11 +383,15 @@ impl Stage {
                     self.nav_tokens += block.drafts.len() as u64;
                     self.check_arrived(block.session, block.round, block.drafts.len() as u32);
                 }
-                let targets = blocks.iter().map(|block| self.texts.verify(block)).collect();
-                (WorkResult::Verified(targets), took)
+                let decisions = blocks.iter().map(|block| Decision::of(self.texts.verify(block)));
+                (WorkResult::Verified(decisions.collect()), took)
             }
             (At::Edge(edge), Work::Fit(fit)) => return self.start_fit(now, edge, id, fit),
-            (At::Edge(_), Work::Verify(_)) | (At::Cloud, Work::Draft(_) | Work::Fit(_)) => {
+            (At::Cloud, Work::Replace { .. }) => {
+                panic!("a simulated target withholds nothing: {work:?}")
+            }
+            (At::Edge(_), Work::Verify(_) | Work::Replace { .. })
+            | (At::Cloud, Work::Draft(_) | Work::Fit(_)) => {
                 panic!("an edge drafts and tunes, a cloud verifies: {work:?}")
             }
         };

@@ -8,8 +8,10 @@ use pipesd_core::contract::{Input, Output, Work, WorkResult, drain};
 use pipesd_core::event::Event;
 use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId, WorkId};
 use pipesd_core::message::{Message, Request, Upload};
+use pipesd_core::payload::Payload;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Duration, Instant, as_millis};
+use pipesd_core::verification::{Decision, Drafting, Temperature, Terms, Verification};
 use pipesd_sim::distribution::Latency;
 use proptest::prelude::*;
 
@@ -43,6 +45,8 @@ impl Next {
 /// The draft of each round; the target agrees, and [`EXTRA`] follows.
 const DRAFT: TokenId = TokenId(1);
 const EXTRA: TokenId = TokenId(2);
+const TERMS: Terms =
+    Terms { verification: Verification::Match, drafting: Drafting::Argmax, payload: Payload::Ids };
 
 /// Sessions that take turns: more than ever wait at once, so that one is free for each arrival.
 const SESSIONS: u64 = 1000;
@@ -72,8 +76,10 @@ impl<F: FnMut(&[SessionId]) -> Duration> Counter<F> {
         };
         for session in (0..SESSIONS).map(SessionId) {
             let (prompt, stop_ids) = (vec![DRAFT], vec![]);
-            let request = Request { session, prompt, budget: u32::MAX, stop_ids, seed: 0 };
-            let open = Message::Open { request, fetch_distribution: false };
+            let temperature = Temperature::default();
+            let request =
+                Request { session, prompt, budget: u32::MAX, stop_ids, temperature, seed: 0 };
+            let open = Message::Open { request, terms: TERMS };
             counter.receive(Instant::ZERO, open);
             counter.finish();
             let (parent, start, prefix) = (None, 0, PrefixHash::EMPTY);
@@ -104,8 +110,8 @@ impl<F: FnMut(&[SessionId]) -> Duration> Counter<F> {
                 Output::Start { id, work: Work::Verify(blocks) } => {
                     let sessions: Vec<SessionId> = blocks.iter().map(|b| b.session).collect();
                     let end = now + (self.service)(&sessions);
-                    let targets = vec![vec![DRAFT, EXTRA]; blocks.len()];
-                    self.running = Some((end, id, WorkResult::Verified(targets)));
+                    let decisions = vec![Decision::of(vec![DRAFT, EXTRA]); blocks.len()];
+                    self.running = Some((end, id, WorkResult::Verified(decisions)));
                 }
                 Output::Event(Event::VerifyStarted { session, .. }) => {
                     self.visits[self.visitor[&session]].started = now;
@@ -139,6 +145,7 @@ impl<F: FnMut(&[SessionId]) -> Duration> Counter<F> {
                 guess: None,
                 offset: 0,
                 tokens: vec![DRAFT],
+                evidence: vec![],
                 nav: Some(1),
             }),
         );

@@ -124,6 +124,7 @@ impl Reference {
             Work::Verify(blocks) => {
                 blocks.iter().map(|b| Job::Verify(b.session, b.round)).collect()
             }
+            Work::Replace { .. } => panic!("a simulated target withholds nothing"),
             Work::Draft(_) | Work::Fit(_) => panic!("a cloud neither drafts nor tunes"),
         };
         let navs = self.queue.iter().take_while(|(job, _)| matches!(job, Job::Verify(..))).count();
