@@ -19,6 +19,7 @@ fn upload(round: u32) -> Message {
         guess: None,
         offset: 0,
         tokens: (0..4).map(TokenId).collect(),
+        evidence: Vec::new(),
         nav: Some(4),
     })
 }
