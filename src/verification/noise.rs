@@ -49,7 +49,8 @@ impl Noise {
 
     /// The id that is largest after noise; of equals the first. None if every weight is zero.
     ///
-    /// An id's noise is computed only if it can win: its random bits bound it.
+    /// An id's noise is computed only if it can win: its random bits bound it. Over 32 256 ids that takes
+    /// 0.2 ms, of which most is ChaCha (`cargo run --release --example rule_time`, with all other rules).
     pub(super) fn draw(
         self,
         ids: impl Iterator<Item = u32>,
