@@ -1,10 +1,12 @@
 //! The command line: what can be typed. What it means is decided in [`crate::input`].
 
-use std::net::SocketAddr;
+mod live;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::live::{Cloud, Edge, LiveRun, Testbed};
 use crate::sweep::Shard;
 
 /// Simulates cloud-edge speculative decoding and reproduces the tables of PipeSD.
@@ -32,96 +34,84 @@ pub(crate) enum Command {
     Edge(Edge),
     /// Decode live with both ends on this machine, over QUIC, link and device emulated.
     Testbed(Testbed),
+    /// Recorded texts and live runs: make them, look at them, check them.
+    #[command(subcommand)]
+    Trace(Trace),
 }
 
-/// Where a live run's models come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
-    /// No models: the profile's texts, played with its latencies in real time.
-    #[default]
-    Emulated,
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trace {
+    Export(TraceExport),
+    Record(TraceRecord),
+    /// Count what is in a trace: texts, tokens, mismatches, confidences, rollouts, times. Of a
+    /// recorded live run: show both ends' events on one clock.
+    Inspect(TraceInspect),
+    /// Check that a trace can be played; what is wrong is told with its text and position. Of a
+    /// recorded live run: check that its inputs give its outputs again, bit for bit.
+    Check(TraceCheck),
 }
 
-/// One live run; both ends must be given the same profile, backend, seed and tokens.
+/// Write down all that the simulator would draw for a profile's requests, as a trace that it plays
+/// again and that the emulated models of the live testbed play in real time.
 #[derive(Debug, Args)]
-pub(crate) struct LiveRun {
-    /// Where the models come from.
-    #[arg(long, value_enum, default_value_t = Backend::Emulated)]
-    pub(crate) backend: Backend,
+pub(crate) struct TraceExport {
+    /// Models and testbed: a shipped profile's name, a TOML file, or a folder with a profile.toml.
+    #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
+    pub(crate) profile: String,
+    /// Whose device drafts: a shipped scenario's name, or a TOML file. Its links are not in a trace.
+    #[arg(long, default_value = "s1-laptop", value_name = "NAME|PATH")]
+    pub(crate) scenario: String,
+    /// Change a model or its texts, e.g. `draft_ms=30`, `output_tokens=40`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Of the run whose texts and times these are.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Texts.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) requests: u32,
+    /// Steps that the draft goes on after each mismatch, where the end of the text is not further.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(64..=4096))]
+    pub(crate) rollout: u32,
+    /// The trace, FILE.json; or a folder for profile.toml and trace.json, which `--profile DIR` reads.
+    #[arg(long, value_name = "FILE.json|DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// Decode live with both ends on this machine and keep all of it: run logs, texts, measured times, and
+/// the profile that they make.
+#[derive(Debug, Args)]
+pub(crate) struct TraceRecord {
+    #[command(flatten)]
+    pub(crate) configuration: Configure,
     /// Seed of texts, latencies and link.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Output tokens, rounded up to whole prompts; each takes real time. Default: 130.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub(crate) tokens: Option<u64>,
-    /// Write this end's run log to DIR.
+    /// Output tokens, rounded up to whole prompts; each takes real time.
+    #[arg(long, default_value_t = 260, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) tokens: u64,
+    /// The folder.
     #[arg(long, value_name = "DIR")]
-    pub(crate) record: Option<PathBuf>,
-    /// Print one JSON document instead of ids as they come and a table.
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceInspect {
+    /// The trace; or the folder of a recorded live run.
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
+    /// Print one JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-impl LiveRun {
-    /// Output tokens of a run, unless it is told otherwise.
-    pub(crate) const TOKENS: u64 = 130;
-
-    /// Output tokens.
-    pub(crate) fn tokens(&self) -> u64 {
-        self.tokens.unwrap_or(Self::TOKENS)
-    }
-}
-
 #[derive(Debug, Args)]
-pub(crate) struct Cloud {
-    #[command(flatten)]
-    pub(crate) configuration: Configure,
-    #[command(flatten)]
-    pub(crate) run: LiveRun,
-    /// Where to listen; port 0: any free one.
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(crate) listen: SocketAddr,
-    /// The address that the ticket names, if edges reach this machine by another.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) advertise: Option<SocketAddr>,
-    /// Keep key and secret in FILE, so that the ticket stays the same; default: new ones each time.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) identity: Option<PathBuf>,
-    /// End when the first edge has gone, or if none comes within 30 s.
-    #[arg(long)]
-    pub(crate) once: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Edge {
-    /// The ticket that `pipesd cloud` has printed.
-    #[arg(long, value_name = "TICKET")]
-    pub(crate) connect: String,
-    #[command(flatten)]
-    pub(crate) configuration: Configure,
-    #[command(flatten)]
-    pub(crate) run: LiveRun,
-    /// Use the network as it is: emulate no link.
-    #[arg(long)]
-    pub(crate) plain: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Testbed {
-    #[command(flatten)]
-    pub(crate) configuration: Configure,
-    #[command(flatten)]
-    pub(crate) run: LiveRun,
-    /// Use loopback as it is: emulate no link.
-    #[arg(long, conflicts_with = "fidelity")]
-    pub(crate) plain: bool,
-    /// Run the shipped plan of live runs and hold the simulator against them (about half an hour;
-    /// resumable). Of the other options --seed, --tokens, --out and --json apply.
-    #[arg(long)]
-    pub(crate) fidelity: bool,
-    /// Write the document to DIR/summary.json; with --fidelity, recordings too.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
+pub(crate) struct TraceCheck {
+    /// The trace; or the folder of a recorded live run.
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -170,7 +160,7 @@ pub(crate) struct Reproduce {
 /// What to run.
 #[derive(Debug, Args)]
 pub(crate) struct Configure {
-    /// Models and testbed: a shipped profile's name, or a TOML file.
+    /// Models and testbed: a shipped profile's name, a TOML file, or a folder with a profile.toml.
     #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
     pub(crate) profile: String,
     /// Device and links: a shipped scenario's name, or a TOML file.

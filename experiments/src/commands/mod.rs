@@ -6,6 +6,7 @@ mod reproduce;
 mod simulate;
 mod sweep;
 mod timeline;
+mod trace;
 mod tune;
 
 use anyhow::Result;
@@ -24,5 +25,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Cloud(options) => live::cloud(options),
         Command::Edge(options) => live::edge(options),
         Command::Testbed(options) => live::testbed(options),
+        Command::Trace(options) => trace::run(options),
     }
 }

@@ -43,7 +43,9 @@ pub(crate) fn live_command(
     for (flag, value) in named.into_iter().chain(sets.iter().map(|set| ("set", set))) {
         words.push_str(&format!(" --{flag} {}", quoted(value)));
     }
-    for (flag, value, default) in [("seed", run.seed, 1), ("tokens", run.tokens(), crate::cli::LiveRun::TOKENS)] {
+    for (flag, value, default) in
+        [("seed", run.seed, 1), ("tokens", run.tokens(), crate::cli::LiveRun::TOKENS)]
+    {
         if value != default {
             words.push_str(&format!(" --{flag} {value}"));
         }

@@ -175,9 +175,8 @@ fn cell(
         factual += simulate(&run.scene, &model, plan.seeds)? / repeats.len() as f64;
     }
     let is_reference = std::ptr::eq(first, reference);
-    let counterfactual = (!is_reference)
-        .then(|| simulate(&first.scene, reference_model, plan.seeds))
-        .transpose()?;
+    let counterfactual =
+        (!is_reference).then(|| simulate(&first.scene, reference_model, plan.seeds)).transpose()?;
     Ok(Cell {
         environment: first.environment.name.clone(),
         method: first.method.to_owned(),
@@ -206,8 +205,14 @@ fn slug(name: &str) -> String {
 
 fn table(plan: &Plan, cells: &[Cell]) -> String {
     let header = [
-        "environment", "method", "live (ms per token)", "live against live", "factual", "error",
-        "counterfactual", "error",
+        "environment",
+        "method",
+        "live (ms per token)",
+        "live against live",
+        "factual",
+        "error",
+        "counterfactual",
+        "error",
     ];
     let mut rows = Rows::new(&header, 2);
     for cell in cells {

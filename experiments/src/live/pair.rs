@@ -1,7 +1,7 @@
 //! Both ends on this machine, each in a process of its own: the edge here, the cloud as a child.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -99,25 +99,4 @@ fn start_cloud(
     stdout.read_line(&mut line)?;
     let ticket: Ticket = line.trim().parse().context("the cloud has said no ticket")?;
     Ok((cloud, stdout, ticket))
-}
-
-/// A folder that is gone with its owner, for logs that nobody wants to keep.
-pub(crate) struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    pub(crate) fn new(name: &str) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("pipesd-{}-{name}", std::process::id()));
-        crate::output::make_folder(&folder)?;
-        Ok(Self(folder))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

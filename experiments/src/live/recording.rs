@@ -12,14 +12,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use pipesd_core::edge::Edge;
 use pipesd_core::cloud::Cloud;
 use pipesd_core::contract::{Input, Output};
+use pipesd_core::edge::Edge;
 use pipesd_core::summary::Summary;
-use pipesd_core::time::{Duration, Instant, as_millis};
+use pipesd_core::time::{Instant, nanos};
 use pipesd_core::trace::{Trace, TraceText};
+use pipesd_hw::record::samples::PrefillSample;
 use pipesd_hw::record::{Config, Joint, Line, RunLog, align, replay, samples};
-use pipesd_sim::measured::{self, Measurements};
+use pipesd_sim::measured::{self, Measurements, Sample};
 use pipesd_sim::profile::{Profile, ProfileSpec};
 use serde::{Deserialize, Serialize};
 
@@ -118,18 +119,23 @@ impl Measured {
 pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
     let edge = samples(&log(folder, EDGE_LOG)?);
     let cloud = samples(&log(folder, CLOUD_LOG)?);
-    let added_ms = scene.setup.profile.draft.added_ms;
-    let millis = |took: Duration| as_millis(took);
-    let measurements = Measurements {
-        draft_ms: edge.draft.iter().map(|s| (millis(s.took) - added_ms).max(0.0)).collect(),
-        verify_ms: cloud.verify.iter().map(|s| (s.drafts, millis(s.took))).collect(),
-        draft_prefill_ms: edge.prefill.iter().map(|s| (s.tokens, millis(s.took))).collect(),
-        verify_prefill_ms: cloud.prefill.iter().map(|s| (s.tokens, millis(s.took))).collect(),
-    };
+    let setup = &scene.setup;
+    let (method, place) = (&scene.choice.method, &scene.choice.scenario);
+    let sample = |tokens, context, took| Sample { tokens, context, ns: nanos(took) };
+    let prefill = |s: &PrefillSample| sample(s.tokens, 0, s.took);
     let trace = Arc::new(texts(scene));
-    let vocabulary = scene.setup.profile.vocabulary;
-    let name = &scene.configuration.profile.spec.name;
-    let spec = measured::profile(name, vocabulary, TRACE, &trace, &measurements)
+    let measurements = Measurements {
+        name: scene.configuration.profile.spec.name.clone(),
+        description: format!("a live run of {method} in {place}"),
+        source: format!("a live run of {method} in {place}, seed {}", scene.seed),
+        vocabulary: setup.profile.vocabulary,
+        device_added_ms: setup.profile.draft.added_ms,
+        draft_steps: edge.draft.iter().map(|s| sample(s.fed, s.context, s.took)).collect(),
+        draft_prefills: edge.prefill.iter().map(prefill).collect(),
+        verifications: cloud.verify.iter().map(|s| sample(s.drafts, s.context, s.took)).collect(),
+        verify_prefills: cloud.prefill.iter().map(prefill).collect(),
+    };
+    let spec = measured::profile(&measurements, &trace, TRACE)
         .map_err(|problem| bad_input!("{}: {problem}", folder.display()))?;
     Ok(Measured { spec, trace })
 }

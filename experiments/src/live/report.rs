@@ -105,7 +105,8 @@ impl Report<'_> {
         let summary = summary(&self.decoded.report, self.served)?;
         let mut table = crate::output::Rows::new(&["figure", "live"], 1);
         for (_, title, digits, value) in self.figures(&summary) {
-            let value = value.map_or("not measured".to_owned(), |value| format!("{value:.digits$}"));
+            let value =
+                value.map_or("not measured".to_owned(), |value| format!("{value:.digits$}"));
             table.push([title.to_owned(), value]);
         }
         let mut notes = String::new();

@@ -9,10 +9,10 @@ use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_hw::backend::emulated::{Latencies, Playback};
-use pipesd_hw::net::{Emulation, QUIC_OVERHEAD, ShaperConfig};
+use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::Settings;
 use pipesd_sim::export::{self, ROLLOUT_STEPS_MIN};
-use pipesd_sim::link::LinkConfig;
+use pipesd_sim::link::{AffineConfig, LinkConfig};
 use pipesd_sim::profile::{Profile, TextModel};
 use pipesd_sim::world::{Setup, link_in_run, requests, session_id};
 
@@ -80,11 +80,15 @@ impl Scene {
             .collect()
     }
 
-    /// The scenario's link, emulated.
+    /// The scenario's link, emulated. Outgoing packets wait at the edge for room in its queue, as in the
+    /// simulator; incoming ones cannot be held there.
     pub(crate) fn emulation(&self) -> Emulation {
         let seed = Seed(self.seed);
-        let [(uplink, startup, abortable), (downlink, ..)] =
+        let [up, down] =
             [&self.setup.uplink, &self.setup.downlink].map(|link| shaped(&link_in_run(link, seed)));
+        let (startup, abortable) = (up.startup, up.abortable);
+        let uplink = ShaperConfig { overflow: Overflow::Hold, ..up.shaper };
+        let downlink = ShaperConfig { overflow: Overflow::Drop, ..down.shaper };
         Emulation { uplink, downlink, startup, abortable, seed, edge: 0 }
     }
 }
@@ -102,23 +106,31 @@ fn latencies(setup: &Setup) -> Latencies {
     }
 }
 
-/// One direction, its start-up, and whether a message under way can be cut short.
-fn shaped(link: &LinkConfig) -> (ShaperConfig, Duration, bool) {
+/// One direction of a scenario.
+struct Shaped {
+    shaper: ShaperConfig,
+    startup: Duration,
+    abortable: bool,
+}
+
+fn shaped(link: &LinkConfig) -> Shaped {
     match link {
-        LinkConfig::Affine(config) => {
-            let plain = ShaperConfig::plain(config.rate.clone(), config.propagation);
+        LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable }) => {
+            let plain = ShaperConfig::plain(rate.clone(), *propagation);
             // The paper's link knows no headers: what QUIC adds is not charged.
             let shaper = ShaperConfig { header: -QUIC_OVERHEAD, ..plain };
-            (shaper, config.startup, config.abortable)
+            Shaped { shaper, startup: *startup, abortable: *abortable }
         }
         LinkConfig::Packet(config) => {
+            let plain = ShaperConfig::plain(config.rate.clone(), config.propagation);
             let shaper = ShaperConfig {
                 jitter: config.jitter,
                 loss: config.loss,
                 queue_bytes: config.queue_bytes,
-                ..ShaperConfig::plain(config.rate.clone(), config.propagation)
+                header: config.header as i64 - QUIC_OVERHEAD,
+                ..plain
             };
-            (shaper, config.startup, config.abortable)
+            Shaped { shaper, startup: config.startup, abortable: config.abortable }
         }
     }
 }

@@ -101,9 +101,8 @@ fn kept(path: &Path) -> Result<Vec<Done>> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("{}: cannot be read", path.display())),
-        Ok(text) => Ok(serde_json::from_str(&text).map_err(|error| {
-            bad_input!("{}: {error}; --fresh begins anew", path.display())
-        })?),
+        Ok(text) => Ok(serde_json::from_str(&text)
+            .map_err(|error| bad_input!("{}: {error}; --fresh begins anew", path.display()))?),
     }
 }
 

@@ -6,6 +6,7 @@
 mod canary;
 mod models;
 mod stage;
+mod times;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use pipesd_core::script::Script;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::Instant;
+use pipesd_core::trace::TraceText;
 use pipesd_core::verification::Temperature;
 
 pub use self::canary::Canary;
@@ -157,6 +159,20 @@ pub fn link_in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
 pub(crate) fn truths(setup: &Setup, seed: Seed) -> impl Iterator<Item = Truth> {
     let mut texts = Texts::new(Arc::clone(&setup.profile), seed);
     (0..requests(setup)).map(move |index| texts.whole(session_id(0, index), index as usize))
+}
+
+/// All that can happen to the first edge's first `requests` requests, whatever the method.
+pub(crate) fn recorded(
+    profile: &Arc<Profile>,
+    seed: Seed,
+    requests: u32,
+    rollout_steps_min: u32,
+) -> Vec<TraceText> {
+    let mut texts = Texts::new(Arc::clone(profile), seed);
+    let record = |index: u32| {
+        texts.record(session_id(0, u64::from(index)), index as usize, rollout_steps_min)
+    };
+    (0..requests).map(record).collect()
 }
 
 struct World<'a> {

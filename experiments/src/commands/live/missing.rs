@@ -1,8 +1,10 @@
 //! The live testbed's commands in a program that was built without it.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use crate::cli::{Cloud, Edge, RecordRun, Reproduce, RunFolder, Testbed};
+use crate::cli::{Cloud, Edge, Reproduce, Testbed, TraceInspect, TraceRecord};
 use crate::input::bad_input;
 
 fn refuse(command: &str) -> Result<()> {
@@ -25,15 +27,15 @@ pub(crate) fn testbed(_: &Testbed) -> Result<()> {
     refuse("testbed")
 }
 
-pub(crate) fn record(_: &RecordRun) -> Result<()> {
+pub(crate) fn record(_: &TraceRecord) -> Result<()> {
     refuse("trace record")
 }
 
-pub(crate) fn check(_: &RunFolder) -> Result<()> {
+pub(crate) fn check(_: &Path) -> Result<()> {
     refuse("trace check")
 }
 
-pub(crate) fn inspect(_: &RunFolder) -> Result<()> {
+pub(crate) fn inspect(_: &TraceInspect) -> Result<()> {
     refuse("trace inspect")
 }
 

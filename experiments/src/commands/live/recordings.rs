@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::cli::{InspectTrace, RecordRun};
+use crate::cli::{TraceInspect, TraceRecord};
 use crate::commands::timeline;
 use crate::input::Choice;
 use crate::live::pair::{CLOUD_LOG, EDGE_LOG};
@@ -15,7 +15,7 @@ use crate::live::{pair, recording};
 use crate::output;
 
 /// Decodes live with both ends on this machine and keeps all of it.
-pub(crate) fn record(options: &RecordRun) -> Result<()> {
+pub(crate) fn record(options: &TraceRecord) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let scene = Scene::load(&choice, options.seed, options.tokens)?;
     let paired = pair::run(&scene, Some(&options.out), true, None)?;
@@ -43,12 +43,12 @@ pub(crate) fn check(folder: &Path) -> Result<()> {
 }
 
 /// Both ends' events on one clock: counts, a timeline, a Perfetto trace.
-pub(crate) fn inspect(options: &InspectTrace) -> Result<()> {
-    let joint = recording::joint(&options.path)?;
+pub(crate) fn inspect(options: &TraceInspect) -> Result<()> {
+    let joint = recording::joint(&options.file)?;
     timeline::write(&options.drawing, &joint.events)?;
-    let offsets: Vec<String> = joint.offsets.iter().map(ToString::to_string).collect();
+    let offsets: Vec<String> = joint.offsets.iter().map(|offset| format!("{offset:?}")).collect();
     let (edge, cloud) =
-        (recording::log(&options.path, EDGE_LOG)?, recording::log(&options.path, CLOUD_LOG)?);
+        (recording::log(&options.file, EDGE_LOG)?, recording::log(&options.file, CLOUD_LOG)?);
     let lines = [&edge, &cloud].map(|log| log.lines.len());
     let document = json!({
         "events": joint.events.len(),
