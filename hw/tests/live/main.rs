@@ -1,0 +1,9 @@
+//! Both ends of the testbed at work: driver, models, run logs; over a link within the process, or over
+//! QUIC where the transport matters.
+
+mod align;
+mod exact;
+mod failures;
+mod replay;
+mod support;
+mod texts;
