@@ -227,6 +227,9 @@ pub struct MethodSpec {
     pub waiting_upload: Option<UploadName>,
     /// The verification rule.
     pub verification: Verification,
+    /// How the draft model chooses; default `argmax`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drafting: Option<Drafting>,
     /// The payload.
     pub payload: PayloadName,
     /// Entries kept, for `top_k`; default 8.
@@ -278,7 +281,7 @@ impl MethodSpec {
         let window = self.window.unwrap_or(WINDOW_DEFAULT);
         let window = in_range("window", Some(window), 1..=WINDOW_MAX, "")?;
         let verification = self.verification;
-        let drafting = Drafting::default();
+        let drafting = self.drafting.unwrap_or_default();
         Ok(Method { trigger, upload, waiting, verification, drafting, payload, window })
     }
 
@@ -461,6 +464,7 @@ mod tests {
             waiting_resume: None,
             waiting_upload: None,
             verification: Verification::Match,
+            drafting: None,
             payload: PayloadName::Full,
             top_k: None,
             window: None,
@@ -473,6 +477,7 @@ mod tests {
         assert_eq!(method.window, 20);
         let waiting = Waiting::DraftAndUpload { depth: 1, resume: true, upload: UploadPolicy::Dp };
         assert_eq!(method.waiting, waiting);
+        assert_eq!(method.drafting, Drafting::Argmax);
         assert!(method.plans());
     }
 

@@ -80,7 +80,7 @@ impl Draws<'_> {
 }
 
 /// The top 53 bits as a number in the open interval (0, 1): the last one of them would round to 1.
-fn open_unit(bits: u64) -> f64 {
+pub(crate) fn open_unit(bits: u64) -> f64 {
     let middle = ((bits >> 11) as f64 + 0.5) * (1.0 / (1_u64 << 53) as f64);
     middle.min(1.0 - f64::EPSILON / 2.0)
 }

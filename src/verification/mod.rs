@@ -1,10 +1,21 @@
 //! How draft tokens are chosen and judged: what both ends agree on for a session, and what a draft
-//! model says of its tokens so that they can be judged.
+//! model says of its tokens so that they can be judged. The rules themselves are [`Sampling::propose`],
+//! [`Sampling::decide`] and [`Sampling::replace`]; [`Terms::exactness`] says which terms keep the text
+//! the target's own.
+
+mod encoding;
+mod exactness;
+mod noise;
+mod rules;
+mod tempered;
 
 use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
 use crate::payload::Payload;
+
+pub use self::encoding::EvidenceError;
+pub use self::exactness::Exactness;
 
 /// How the cloud decides on a draft token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -75,6 +75,9 @@ fn document(
         "settings": configuration.method.spec,
     });
     if let Value::Object(document) = &mut document {
+        if configuration.is_modelled() {
+            document.insert("modelled".to_owned(), json!(true));
+        }
         document.extend(figures(summaries));
     }
     document
@@ -145,8 +148,13 @@ fn print_table(
         1 => "one run".to_owned(),
         runs => format!("{runs} runs"),
     };
+    let modelled = if configuration.is_modelled() {
+        ", modelled: accepted as argmax drafts under match are"
+    } else {
+        ""
+    };
     let head = format!(
-        "{} on {} in {}, {runs}",
+        "{} on {} in {}, {runs}{modelled}",
         configuration.method.name,
         configuration.profile.spec.name,
         configuration.scenario.spec.name,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use pipesd_core::cloud::CloudConfig;
 use pipesd_core::edge::EdgeConfig;
-use pipesd_core::method::MethodSpec;
+use pipesd_core::method::{MethodSpec, Verification};
 use pipesd_core::time::Duration;
 use pipesd_sim::distribution::{LATENCY_MAX_MS, Latency};
 use pipesd_sim::link::LinkConfig;
@@ -68,6 +68,7 @@ const METHOD_KEYS: &[&str] = &[
     "waiting_resume",
     "waiting_upload",
     "verification",
+    "drafting",
     "payload",
     "top_k",
     "window",
@@ -172,7 +173,25 @@ impl Configuration {
         let method = method.map_err(|error| bad_input!("{}: {error}", label(error.key)))?;
         let tuning = self.tuning.resolve(method.trigger);
         tuning.map_err(|(key, problem)| bad_input!("{}: `{key}`: {problem}", label(key)))?;
+        if self.profile.trace.is_some() && self.is_modelled() {
+            let key = match self.method.spec.verification {
+                Verification::Match => "drafting",
+                Verification::Rejection => "verification",
+            };
+            return Err(bad_input!(
+                "{}: the profile is a trace of argmax drafts under match: it has no distributions to \
+                 draw other drafts from or to judge by; a profile without a trace models such a run",
+                label(key)
+            )
+            .into());
+        }
         Ok(())
+    }
+
+    /// Whether the method decides by what token ids do not say: the profile's acceptance, of argmax
+    /// drafts under match, then stands in for the method's own.
+    pub(crate) fn is_modelled(&self) -> bool {
+        self.method.spec.resolve().is_ok_and(|method| !method.terms().decided_by_ids())
     }
 
     fn set_environment(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {

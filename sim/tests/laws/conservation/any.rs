@@ -65,6 +65,7 @@ pub(crate) fn method() -> impl Strategy<Value = Method> {
             waiting_resume: Some(resume),
             waiting_upload: Some(waiting_upload),
             verification: Verification::Match,
+            drafting: None,
             payload,
             top_k: Some(3),
             window: Some(window),
