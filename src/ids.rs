@@ -56,6 +56,18 @@ impl PrefixHash {
     // The offset basis of FNV-1a; any odd constant would do.
     pub const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
 
+    /// The hash as a number, for the wire.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The hash that a number from the wire claims.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// The hash of the text with `token` appended.
     #[must_use]
     pub const fn push(self, token: TokenId) -> Self {

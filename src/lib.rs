@@ -51,3 +51,4 @@ pub mod trigger;
 pub mod tuner;
 pub mod upload;
 pub mod verification;
+pub mod wire;

@@ -3,20 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, WireError};
 use quinn::{
     AsyncUdpSocket, ConnectionError, Endpoint, EndpointConfig, TokioRuntime, TransportErrorCode,
 };
 
-use super::codec::{self, ClientHello};
 use super::frame::{self, FrameError};
 use super::link::{Link, Parts, explain};
 use super::sender::Startup;
 use super::{SERVER_NAME, Settings, Ticket, TransportError, tls};
 use crate::net::socket::{Departures, EmulatedSocket, PlainSocket};
 use crate::net::{Emulation, Timekeeper};
-
-/// A hello is no longer than this.
-pub(super) const HELLO_BYTES_MAX: u32 = 1024;
 
 /// TLS alert: none of the offered protocols is spoken.
 const NO_PROTOCOL: u8 = 120;
@@ -102,12 +99,13 @@ async fn connect_patiently(
     let connection = connecting.await.map_err(|error| refused(&error))?;
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| refused(&error))?;
     let hello = ClientHello {
-        version: codec::VERSION,
+        version: wire::VERSION,
         secret: *ticket.secret.bytes(),
         edge: settings.edge,
+        vocabulary: settings.vocabulary,
     };
     let mut frame = vec![0; frame::PREFIX_BYTES];
-    codec::encode_client_hello(&hello, &mut frame);
+    wire::encode_client_hello(&hello, &mut frame);
     finish_frame(&mut frame);
     let answer = async {
         // What is wrong with writing shows in reading.
@@ -122,12 +120,12 @@ async fn connect_patiently(
         }
         Err(error) => return Err(TransportError::Protocol(error.to_string())),
     };
-    let hello = codec::decode_server_hello(&body)
-        .map_err(|error| TransportError::Protocol(error.to_string()))?;
-    if hello.version != codec::VERSION {
-        let (theirs, ours) = (hello.version, codec::VERSION);
-        let problem = format!("the cloud speaks version {theirs}, this edge {ours}");
-        return Err(TransportError::Protocol(problem));
+    let hello = wire::decode_server_hello(&body).map_err(|error| match error {
+        WireError::Version { .. } => TransportError::Refused(error.to_string()),
+        other => TransportError::Protocol(other.to_string()),
+    })?;
+    if let Some(refusal) = hello.refusal {
+        return Err(TransportError::Refused(format!("{refusal:?}").to_lowercase()));
     }
     Ok(Link::start(Parts {
         connection,

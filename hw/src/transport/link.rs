@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
+use pipesd_core::wire;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::frame::{self, FrameError};
 use super::sender::{Outbox, Outgoing, Sender, Startup};
-use super::{Code, LinkEvent, Settings, codec};
+use super::{Code, LinkEvent, Settings};
 use crate::net::Ways;
 use crate::net::socket::{Departures, EmulatedSocket};
 
@@ -143,7 +144,7 @@ impl LinkSender {
     /// If too many wait already ([`Settings::waiting_max`]), the connection is closed.
     pub fn send(&self, id: MessageId, message: &Message) {
         let mut body = Vec::new();
-        codec::encode(message, &self.settings.format, &mut body);
+        wire::encode(message, &self.settings.format, &mut body);
         let apart = matches!(message, Message::Upload(_) | Message::Probe { .. });
         if !self.outbox.push(Outgoing { id, body, apart }, self.settings.waiting_max) {
             self.connection.close(Code::TooSlow.value(), b"too many messages wait to be sent");
@@ -271,7 +272,7 @@ impl Reader {
     }
 
     async fn receive(&self, body: &[u8], transfer: pipesd_core::time::Duration) -> bool {
-        match codec::decode(body, &self.settings.limits) {
+        match wire::decode(body, &self.settings.limits) {
             Ok(message) => self.tell.send(LinkEvent::Received { message, transfer }).await.is_ok(),
             Err(error) => {
                 self.refuse(&format!("malformed message: {error}"));

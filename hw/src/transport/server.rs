@@ -3,11 +3,11 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, ServerHello, WireError};
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::codec::{self, ClientHello, ServerHello};
-use super::connect::{HELLO_BYTES_MAX, finish_frame};
+use super::connect::finish_frame;
 use super::frame;
 use super::identity::{Identity, Secret, Ticket};
 use super::link::{Link, Parts, explain};
@@ -16,7 +16,6 @@ use crate::net::socket::{Departures, PlainSocket};
 
 /// Somebody has come.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "few, and moved at once")]
 pub enum Arrival {
     /// An edge that holds the ticket.
     Accepted(Link),
@@ -183,14 +182,19 @@ impl Door {
             .await
             .map_err(|error| malformed(error.to_string()))?
             .ok_or_else(|| malformed("no hello".into()))?;
-        let hello = codec::decode_client_hello(&body)
-            .map_err(|error| malformed(format!("malformed hello: {error}")))?;
+        let hello = wire::decode_client_hello(&body).map_err(|error| match error {
+            WireError::Version { .. } => (Code::Version, error.to_string()),
+            other => malformed(format!("malformed hello: {other}")),
+        })?;
         self.check(&hello)?;
         let permit = Arc::clone(&self.links)
             .try_acquire_owned()
             .map_err(|_| (Code::Busy, "the cloud serves as many edges as it may".to_owned()))?;
         let mut frame = vec![0; frame::PREFIX_BYTES];
-        codec::encode_server_hello(&ServerHello { version: codec::VERSION }, &mut frame);
+        wire::encode_server_hello(
+            &ServerHello { version: wire::VERSION, refusal: None },
+            &mut frame,
+        );
         finish_frame(&mut frame);
         send.write_all(&frame).await.map_err(|error| malformed(error.to_string()))?;
         self.settings.welcome(connection);
@@ -208,14 +212,19 @@ impl Door {
     }
 
     fn check(&self, hello: &ClientHello) -> Result<(), (Code, String)> {
-        if hello.version != codec::VERSION {
-            let (theirs, ours) = (hello.version, codec::VERSION);
-            let why = format!("the edge speaks version {theirs}, this cloud {ours}");
-            return Err((Code::Version, why));
-        }
         // In constant time.
         if Secret::new(hello.secret) != self.secret {
             return Err((Code::Secret, "the ticket's secret is not this cloud's".into()));
+        }
+        // A stranger is not told what is spoken here: the secret comes first.
+        if let (Some(theirs), Some(ours)) = (hello.vocabulary, self.settings.vocabulary)
+            && theirs != ours
+        {
+            let (theirs, ours) = (theirs.size, ours.size);
+            let why = format!(
+                "the edge's models speak another vocabulary ({theirs} ids) than the cloud's ({ours})"
+            );
+            return Err((Code::Vocabulary, why));
         }
         Ok(())
     }

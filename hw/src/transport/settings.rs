@@ -6,16 +6,24 @@ use std::time::Instant;
 
 use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::time::Duration;
+use pipesd_core::wire::{Limits, Vocabulary};
 use quinn::congestion::{BbrConfig, Controller, ControllerFactory, CubicConfig};
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
-use super::codec::Limits;
 use crate::net::{Emulation, Overflow};
 
 /// Who decides how much may be on its way.
+///
+/// Measured, share of a 20 Mbit/s link that uploads of 290 kB get (tests/transport, ignored tests):
+///
+/// | link | Cubic | Bbr | Held |
+/// |---|---|---|---|
+/// | emulated, RTT 10 ms, loss 0, 1, 2 % | 98, 55, 43 % | 99, 95, 98 % | 100, 99, 97 % |
+/// | emulated, RTT 50 ms, loss 0, 1, 2 % | 94, 15, 10 % | 99, 97, 95 % | 100, 98, 96 % |
+/// | relay that drops, RTT 20 ms, loss 0, 1, 2 % | 92, 23, 14 % | 87, 71, 76 % | |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Congestion {
-    /// RFC 9438.
+    /// RFC 9438. Takes each loss for congestion: a link that loses at random stays idle.
     Cubic,
     /// Google's first BBR, as quinn has it.
     Bbr,
@@ -33,6 +41,9 @@ pub struct Settings {
     pub limits: Limits,
     /// The edge's number, as it introduces itself.
     pub edge: u32,
+    /// What this end's models speak of. An edge whose vocabulary is known to be another than the
+    /// cloud's is refused.
+    pub vocabulary: Option<Vocabulary>,
     /// A peer must have connected and introduced itself within this time.
     pub handshake: Duration,
     /// A connection on which nothing comes for so long is over. Edges send keep-alives at a third.
@@ -57,6 +68,7 @@ impl Default for Settings {
             format: WireFormat { payload: Payload::Ids, vocabulary: 0 },
             limits: Limits::default(),
             edge: 0,
+            vocabulary: None,
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(15),
             streams_max: 16,

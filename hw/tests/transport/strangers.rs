@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipesd_hw::transport::codec::{self, ClientHello};
+use pipesd_core::wire::{self, ClientHello, Vocabulary};
 use pipesd_hw::transport::{Identity, Link, Server, Settings, Ticket, TransportError, connect};
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -87,8 +87,8 @@ fn secret(ticket: &Ticket) -> [u8; 32] {
 
 fn hello(ticket: &Ticket, version: u16) -> Vec<u8> {
     let mut body = Vec::new();
-    let hello = ClientHello { version, secret: secret(ticket), edge: 9 };
-    codec::encode_client_hello(&hello, &mut body);
+    let hello = ClientHello { version, secret: secret(ticket), edge: 9, vocabulary: None };
+    wire::encode_client_hello(&hello, &mut body);
     frame(&body)
 }
 
@@ -102,7 +102,7 @@ async fn say(address: SocketAddr, words: &[u8]) -> (Connection, SendStream, Recv
 
 /// One that holds the ticket, and will misbehave.
 async fn insider(server: &mut Server) -> (Connection, SendStream, Link) {
-    let words = hello(&server.ticket(server.address()), codec::VERSION);
+    let words = hello(&server.ticket(server.address()), wire::VERSION);
     let (connection, send, mut answer) = say(server.address(), &words).await;
     answer.read_chunk(1, true).await.expect("an answer").expect("a hello");
     let link = accept(server).await;
@@ -152,6 +152,21 @@ fn an_edge_with_a_wrong_secret_or_key_is_refused_and_told() {
 }
 
 #[test]
+fn an_edge_whose_models_speak_another_vocabulary_is_refused_and_told() {
+    run(async {
+        let speaks = |hash| Some(Vocabulary { hash, size: 32_256 });
+        let ours = Settings { vocabulary: speaks(1), ..settings() };
+        let (mut server, mut edge, mut cloud) = pair(&ours, None).await;
+        let ticket = server.ticket(server.address());
+        let theirs = Settings { vocabulary: speaks(2), ..settings() };
+        let error = connect(&ticket, &theirs, None).await.expect_err("another vocabulary");
+        assert!(error.to_string().contains("another vocabulary"), "{error}");
+        refusal(&mut server).await;
+        goes_on(&mut edge, &mut cloud).await;
+    });
+}
+
+#[test]
 fn nobody_there_is_said_in_time() {
     run(async {
         let silent = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -169,7 +184,7 @@ fn another_protocol_or_version_is_refused_and_told() {
         let error = stranger(server.address(), b"pipesd/2").await.expect_err("another protocol");
         assert!(error.to_string().contains("known protocol"), "{error}");
         refusal(&mut server).await;
-        let words = hello(&server.ticket(server.address()), codec::VERSION + 1);
+        let words = hello(&server.ticket(server.address()), wire::VERSION + 1);
         let (connection, _send, _receive) = say(server.address(), &words).await;
         let why = reason(&connection).await;
         assert!(why.contains("speaks version"), "{why}");
@@ -256,7 +271,7 @@ fn an_edge_that_sends_malformed_or_oversized_frames_is_cut_off_alone() {
         // A whole message, and more behind it.
         let (connection, _control, mut link) = insider(&mut server).await;
         let mut body = Vec::new();
-        codec::encode(&close(1), &settings().format, &mut body);
+        wire::encode(&close(1), &settings().format, &mut body);
         let mut stream = connection.open_uni().await.expect("a stream");
         stream.write_all(&[frame(&body), vec![0]].concat()).await.expect("written");
         assert_eq!(receive(&mut link).await.0, close(1));
@@ -283,7 +298,7 @@ fn an_edge_has_as_many_streams_and_unread_bytes_as_it_may() {
         assert!(more.is_err(), "a fourth stream must wait");
         // Nobody takes what comes: 256 events wait, then flow control does.
         let mut body = Vec::new();
-        codec::encode(&close(1), &few.format, &mut body);
+        wire::encode(&close(1), &few.format, &mut body);
         let flood = frame(&body).repeat(200_000);
         let flooding = control.write_all(&flood);
         let flooded = tokio::time::timeout(Duration::from_millis(500), flooding).await;

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use pipesd_core::blob::Blob;
 use pipesd_core::ids::{MessageId, PrefixHash, RoundId, SessionId, TokenId};
 use pipesd_core::message::{Message, Upload, UploadReport};
 use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::rate::Rate;
 use pipesd_core::seed::Seed;
+use pipesd_core::verification::Evidence;
 use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::{Arrival, Identity, Link, LinkEvent, Server, Settings, connect};
 
@@ -82,7 +84,12 @@ pub(crate) fn lossy(emulation: Emulation, loss: f64) -> Emulation {
     Emulation { uplink, downlink, ..emulation }
 }
 
+/// Bytes of a full distribution over the paper's vocabulary.
+const DISTRIBUTION_BYTES: usize = 290_309;
+
+/// A batch of so many tokens, each with its whole distribution.
 pub(crate) fn upload(round: u32, tokens: u32) -> Message {
+    let distribution = Blob::new(vec![0; DISTRIBUTION_BYTES]);
     Message::Upload(Upload {
         session: SessionId(1),
         round: RoundId(round),
@@ -92,8 +99,17 @@ pub(crate) fn upload(round: u32, tokens: u32) -> Message {
         guess: None,
         offset: 0,
         tokens: (0..tokens).map(TokenId).collect(),
+        evidence: vec![Evidence::Distribution(distribution); tokens as usize],
         nav: Some(tokens),
     })
+}
+
+/// A batch of ids alone: some 40 bytes.
+pub(crate) fn ids() -> Message {
+    match upload(0, 4) {
+        Message::Upload(upload) => Message::Upload(Upload { evidence: Vec::new(), ..upload }),
+        other => other,
+    }
 }
 
 pub(crate) fn close(session: u64) -> Message {
