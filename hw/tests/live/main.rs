@@ -4,6 +4,7 @@
 mod align;
 mod exact;
 mod failures;
+mod quic;
 mod replay;
 mod support;
 mod texts;
