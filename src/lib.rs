@@ -20,8 +20,9 @@
 //! 3. The sink starts work, sends, sets timers; what comes of it is a later input.
 //!
 //! # Deliberately absent
-//! Clocks, IO, threads, global randomness, containers without order, methods by name, traces, and
-//! the truth about the environment: policies see what an edge can measure.
+//! Clocks, IO, threads, global randomness, containers without order, methods by name, and the truth
+//! about the environment: policies see what an edge can measure. A [`trace::Trace`] is here as data that
+//! both kinds of models play; no state machine looks at one.
 //!
 //! # Panics and errors
 //! A panic is a broken invariant: a bug here or in a driver. What comes from users is checked before
@@ -47,6 +48,7 @@ pub mod seed;
 pub mod sharing;
 pub mod summary;
 pub mod time;
+pub mod trace;
 pub mod trigger;
 pub mod tuner;
 pub mod upload;

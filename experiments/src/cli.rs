@@ -25,6 +25,62 @@ pub(crate) enum Command {
     Tune(Tune),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
+    /// Recorded texts: make them from a profile, look at them, check them.
+    #[command(subcommand)]
+    Trace(Trace),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trace {
+    Export(TraceExport),
+    /// Count what is in a trace: texts, tokens, mismatches, confidences, rollouts, times.
+    Inspect(TraceInspect),
+    /// Check that a trace can be played; what is wrong is told with its text and position.
+    Check(TraceCheck),
+}
+
+/// Write down all that the simulator would draw for a profile's requests, as a trace that it plays
+/// again and that the emulated models of the live testbed play in real time.
+#[derive(Debug, Args)]
+pub(crate) struct TraceExport {
+    /// Models and testbed: a shipped profile's name, a TOML file, or a folder with a profile.toml.
+    #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
+    pub(crate) profile: String,
+    /// Whose device drafts: a shipped scenario's name, or a TOML file. Its links are not in a trace.
+    #[arg(long, default_value = "s1-laptop", value_name = "NAME|PATH")]
+    pub(crate) scenario: String,
+    /// Change a model or its texts, e.g. `draft_ms=30`, `output_tokens=40`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Of the run whose texts and times these are.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Texts.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) requests: u32,
+    /// Steps that the draft goes on after each mismatch, where the end of the text is not further.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(64..=4096))]
+    pub(crate) rollout: u32,
+    /// The trace, FILE.json; or a folder for profile.toml and trace.json, which `--profile DIR` reads.
+    #[arg(long, value_name = "FILE.json|DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceInspect {
+    /// The trace.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceCheck {
+    /// The trace.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +117,7 @@ pub(crate) struct Reproduce {
 /// What to run.
 #[derive(Debug, Args)]
 pub(crate) struct Configure {
-    /// Models and testbed: a shipped profile's name, or a TOML file.
+    /// Models and testbed: a shipped profile's name, a TOML file, or a folder with a profile.toml.
     #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
     pub(crate) profile: String,
     /// Device and links: a shipped scenario's name, or a TOML file.

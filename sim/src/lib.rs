@@ -5,7 +5,9 @@
 pub mod bound;
 pub mod distribution;
 pub mod energy;
+pub mod export;
 pub mod link;
+pub mod measured;
 mod normal;
 pub mod profile;
 pub mod queue;

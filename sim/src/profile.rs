@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use pipesd_core::time::{self, Duration};
+use pipesd_core::trace::Trace;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Latency;
-use crate::text::{Process, Trace};
+use crate::text::Process;
 
 /// How a value came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +51,10 @@ pub struct ProfileSpec {
     /// Budget of a request \[tokens\].
     pub output_tokens: Sourced<u32>,
     /// The confidence-and-acceptance process; or `trace`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<TextSpec>,
     /// A trace file, relative to the profile's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// The draft model.
     pub draft: DraftSpec,
@@ -124,7 +125,7 @@ pub struct VerificationSpec {
 }
 
 /// Energy figures. What is not given is reported as not measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnergySpec {
     /// Cloud GPU, of one NAV \[J\].
@@ -256,6 +257,15 @@ impl ProfileSpec {
         self.edge_only_ms.as_ref().map(|measured| measured.value * slower)
     }
 
+    /// What a verified token adds: a trace with timings was taken apart by its own value.
+    fn verify_per_token_ms(&self, text: &TextModel) -> f64 {
+        let timing = match text {
+            TextModel::Trace(trace) => trace.timing,
+            TextModel::Process(_) => None,
+        };
+        timing.map_or(self.verification.per_token_ms.value, |timing| timing.verify_per_token_ms)
+    }
+
     /// How long a fit takes.
     fn fit(&self) -> Latency {
         let given = self.fit_ms.as_ref().map(|sourced| sourced.value.clone());
@@ -263,7 +273,7 @@ impl ProfileSpec {
     }
 
     /// What is out of range, by key.
-    fn check_ranges(&self) -> Result<(), String> {
+    pub(crate) fn check_ranges(&self) -> Result<(), String> {
         for (key, latency) in [
             ("overhead_ms", &self.overhead_ms.value),
             ("fit_ms", &self.fit()),
@@ -309,7 +319,8 @@ impl ProfileSpec {
     }
 
     /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
-    /// the trace file, if the profile names one.
+    /// the trace file, if the profile names one; the times in it go before the profile's
+    /// distributions.
     ///
     /// # Errors
     /// What is wrong, by key.
@@ -321,12 +332,19 @@ impl ProfileSpec {
                 TextModel::Process(process)
             }
             (None, Some(trace)) => {
-                trace.validate().map_err(|problem| format!("`trace`: {problem}"))?;
+                let checked = trace.validate();
+                let checked = checked.and_then(|()| trace.check_vocabulary(self.vocabulary.value));
+                checked.map_err(|problem| format!("`trace`: {problem}"))?;
                 TextModel::Trace(trace)
             }
             _ => return Err("a profile has either a `text` table or a `trace` file".into()),
         };
         self.check_ranges()?;
+        let verification = VerificationLatency {
+            base: self.verification.base_ms.value.clone(),
+            per_token_ms: self.verify_per_token_ms(&text),
+            prefill_ms_per_token: self.verification.prefill_ms_per_token.value,
+        };
         Ok(Profile {
             name: self.name.clone(),
             vocabulary: self.vocabulary.value,
@@ -339,11 +357,7 @@ impl ProfileSpec {
                 added_ms,
                 prefill_ms_per_token: self.draft.prefill_ms_per_token.value,
             },
-            verification: VerificationLatency {
-                base: self.verification.base_ms.value.clone(),
-                per_token_ms: self.verification.per_token_ms.value,
-                prefill_ms_per_token: self.verification.prefill_ms_per_token.value,
-            },
+            verification,
             overhead: self.overhead_ms.value.clone(),
             edge_only_ms: self.edge_only(added_ms),
             fit: self.fit(),

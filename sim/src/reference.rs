@@ -16,7 +16,7 @@ use pipesd_core::message::Message;
 use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
-use pipesd_core::time::{Duration, Instant, as_millis, from_millis};
+use pipesd_core::time::{Duration, Instant, as_millis};
 
 use crate::link::{Link, LinkEvent};
 use crate::world::{RunError, Setup, in_run, run, truths};
@@ -54,12 +54,11 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     let (mut tokens, mut requests) = (0_u64, 0_u64);
     for truth in truths(setup, seed) {
         let submitted = now;
-        let prompt = truth.request.prompt.len() as f64;
         let terms = setup.edge.terms();
         let open = Message::Open { request: truth.request, terms };
         let opened = uplink.carry(&[(submitted, format.message_bytes(&open))])[0];
-        let prefill = from_millis(verification.prefill_ms_per_token * prompt);
         let (overhead, _) = truth.passes[0];
+        let [_, prefill] = truth.prefill;
         let begun = opened + prefill + overhead;
         let mut at = begun;
         let sent: Vec<(Instant, u64)> = truth

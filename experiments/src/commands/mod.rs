@@ -4,6 +4,7 @@ mod plan;
 mod reproduce;
 mod simulate;
 mod sweep;
+mod trace;
 mod tune;
 
 use anyhow::Result;
@@ -18,5 +19,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Sweep(options) => sweep::run(options),
         Command::Tune(options) => tune::run(options),
         Command::Plan(options) => plan::run(options),
+        Command::Trace(options) => trace::run(options),
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use pipesd_core::method::MethodSpec;
+use pipesd_core::trace::Trace;
 use pipesd_sim::profile::ProfileSpec;
 use pipesd_sim::scenario::{BandwidthTrace, LinkSpec, ScenarioSpec};
-use pipesd_sim::text::Trace;
 use serde::de::DeserializeOwned;
 
 use super::bad_input;
@@ -22,14 +22,19 @@ struct Source {
 }
 
 impl Source {
-    /// A shipped entry by name, or a file by path (anything with a slash or ending in `.toml`).
+    /// A shipped entry by name, or a file by path (anything with a slash or ending in `.toml`, or a
+    /// folder with a file called after its kind, such as `profile.toml`).
     fn find(kind: &str, choice: &str, shipped: &[(&'static str, &'static str)]) -> Result<Self> {
         if let Some((name, content)) = shipped.iter().find(|(name, _)| *name == choice) {
             let label = format!("shipped {kind} `{name}`");
             return Ok(Self { label, content: (*content).into(), folder: None });
         }
+        let path = Path::new(choice);
+        if path.is_dir() {
+            return Self::read(&path.join(kind).with_extension("toml"));
+        }
         if is_path(choice) {
-            return Self::read(Path::new(choice));
+            return Self::read(path);
         }
         let known = names(shipped);
         Err(bad_input!("--{kind} {choice}: no such {kind}; shipped are {known}; or give a path")
@@ -47,6 +52,14 @@ impl Source {
         // The parser's message shows line and column, and the choices for an unknown key or value.
         toml::from_str(&self.content)
             .map_err(|error| bad_input!("{}: {}", self.label, error.to_string().trim_end()).into())
+    }
+
+    /// The content as a trace that can be played.
+    fn trace(&self) -> Result<Trace> {
+        let trace: Trace = serde_json::from_str(&self.content)
+            .map_err(|error| bad_input!("{}: not a whole trace: {error}", self.label))?;
+        trace.validate().map_err(|error| bad_input!("{}: {error}", self.label))?;
+        Ok(trace)
     }
 
     /// A file that this one refers to.
@@ -67,6 +80,11 @@ fn is_path(choice: &str) -> bool {
     choice.contains(['/', '\\']) || choice.ends_with(".toml")
 }
 
+/// The trace in a file.
+pub(crate) fn load_trace(path: &Path) -> Result<Trace> {
+    Source::read(path)?.trace()
+}
+
 /// A profile, with its trace if it names one.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadedProfile {
@@ -80,13 +98,7 @@ pub(crate) fn load_profile(choice: &str) -> Result<LoadedProfile> {
     let spec: ProfileSpec = source.parse()?;
     let trace = match &spec.trace {
         None => None,
-        Some(name) => {
-            let file = source.attachment(name)?;
-            let trace: Trace = serde_json::from_str(&file.content)
-                .map_err(|error| bad_input!("{}: not a whole trace: {error}", file.label))?;
-            trace.validate().map_err(|error| bad_input!("{}: {error}", file.label))?;
-            Some(Arc::new(trace))
-        }
+        Some(name) => Some(Arc::new(source.attachment(name)?.trace()?)),
     };
     Ok(LoadedProfile { label: source.label, spec, trace })
 }

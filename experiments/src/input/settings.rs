@@ -252,10 +252,20 @@ impl Configuration {
 
     fn set_models(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
         let traced = self.profile.trace.is_some();
+        let timed = self.profile.trace.as_ref().is_some_and(|trace| trace.timing.is_some());
         let profile = &mut self.profile.spec;
         match key {
             "prompt_tokens" | "output_tokens" | "vocabulary" if traced => {
                 return Err("the profile is a trace, which has its own".to_owned());
+            }
+            "draft_ms"
+            | "draft_sd_ms"
+            | "verify_base_ms"
+            | "verify_per_token_ms"
+            | "overhead_ms"
+                if timed =>
+            {
+                return Err("the profile is a trace, which has its own times".to_owned());
             }
             "draft_ms" => {
                 // The whole step, device included; its noise keeps its share.

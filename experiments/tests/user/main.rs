@@ -5,3 +5,4 @@ mod page;
 mod reproduce;
 mod support;
 mod sweep;
+mod traces;

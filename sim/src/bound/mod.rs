@@ -60,7 +60,7 @@ use pipesd_core::message::Message;
 use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::script::Script;
 use pipesd_core::seed::Seed;
-use pipesd_core::time::{Duration, Instant, as_millis, from_millis, nanos};
+use pipesd_core::time::{Duration, Instant, as_millis, nanos};
 
 use self::instance::{Instance, Testbed};
 use self::search::Search;
@@ -276,10 +276,8 @@ fn earliest_start(
     let terms = setup.edge.terms();
     let open = Message::Open { request: truth.request.clone(), terms };
     let opened = testbed.uplink.end_of(uplink, format.message_bytes(&open));
-    let prompt = truth.request.prompt.len() as f64;
-    let target = from_millis(setup.profile.verification.prefill_ms_per_token * prompt);
+    let [draft, target] = truth.prefill;
     let evaluated = testbed.uplink.arrival(opened) + nanos(target);
     let reply = testbed.downlink.arrival(testbed.downlink.end(evaluated, 0));
-    let draft = from_millis(setup.profile.draft.prefill_ms_per_token * prompt);
     Instant::from_nanos(reply).max(submitted + draft)
 }

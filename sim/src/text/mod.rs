@@ -3,13 +3,13 @@
 //! token ids.
 
 mod process;
-mod trace;
+mod recorded;
 
 use pipesd_core::contract::Proposal;
 use pipesd_core::ids::TokenId;
 
 pub use self::process::{Process, ProcessText};
-pub use self::trace::{Recorded, Rollout, Trace, TraceError, TraceText};
+pub use self::recorded::Recorded;
 
 /// One position where the draft's context is the target's own text.
 #[derive(Clone, Copy, Debug, PartialEq)]

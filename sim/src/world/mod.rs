@@ -6,6 +6,7 @@
 mod canary;
 mod models;
 mod stage;
+mod times;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use pipesd_core::script::Script;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::Instant;
+use pipesd_core::trace::TraceText;
 use pipesd_core::verification::Temperature;
 
 pub use self::canary::Canary;
@@ -156,6 +158,20 @@ pub(crate) fn in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
 pub(crate) fn truths(setup: &Setup, seed: Seed) -> impl Iterator<Item = Truth> {
     let mut texts = Texts::new(Arc::clone(&setup.profile), seed);
     (0..requests(setup)).map(move |index| texts.whole(session_id(0, index), index as usize))
+}
+
+/// All that can happen to the first edge's first `requests` requests, whatever the method.
+pub(crate) fn recorded(
+    profile: &Arc<Profile>,
+    seed: Seed,
+    requests: u32,
+    rollout_steps_min: u32,
+) -> Vec<TraceText> {
+    let mut texts = Texts::new(Arc::clone(profile), seed);
+    let record = |index: u32| {
+        texts.record(session_id(0, u64::from(index)), index as usize, rollout_steps_min)
+    };
+    (0..requests).map(record).collect()
 }
 
 struct World<'a> {
@@ -295,7 +311,8 @@ impl<'a> World<'a> {
 }
 
 /// Requests that each edge decodes one after another.
-pub(crate) fn requests(setup: &Setup) -> u64 {
+#[must_use]
+pub fn requests(setup: &Setup) -> u64 {
     use crate::profile::TextModel;
     match &setup.profile.text {
         TextModel::Process(_) => setup.tokens.div_ceil(u64::from(setup.profile.output_tokens)),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
 use pipesd_core::ids::{SessionId, TokenId};
 use pipesd_core::message::Request;
-use pipesd_core::seed::{Seed, Stream};
-use pipesd_core::time::Duration;
+use pipesd_core::seed::Seed;
+use pipesd_core::time::{Duration, nanos};
+use pipesd_core::trace::{TextTiming, TraceText};
 
+use super::times::{Place, Times};
 use crate::profile::{Profile, TextModel};
 use crate::text::{OnPath, ProcessText, Recorded, Text};
 
@@ -25,9 +27,7 @@ struct Open {
     text: Text,
     /// First position at which the draft's context is not the target's text.
     diverged: Option<u32>,
-    draft_prompt_effect: f64,
-    draft_draws: Stream,
-    verify_draws: Stream,
+    times: Times,
 }
 
 /// What one who knows the future knows of a request: by position, as long as the text goes.
@@ -43,10 +43,9 @@ pub(crate) struct Truth {
     pub(crate) steps: Vec<Duration>,
     /// Of a pass that begins there: the server's overhead, and the GPU's base \[ms\].
     pub(crate) passes: Vec<(Duration, f64)>,
+    /// Prefill by the draft and by the target.
+    pub(crate) prefill: [Duration; 2],
 }
-
-/// Keys of draws off the path: far beyond any position.
-const OFF_PATH_KEYS: u64 = 1 << 32;
 
 impl Texts {
     pub(super) const fn new(profile: Arc<Profile>, seed: Seed) -> Self {
@@ -60,15 +59,8 @@ impl Texts {
             }
             TextModel::Trace(trace) => Text::Recorded(Recorded::new(Arc::clone(trace), index)),
         };
-        let u = self.seed.stream("draft prompt", session.0).at(0).uniform();
-        let open = Open {
-            text,
-            diverged: None,
-            draft_prompt_effect: crate::normal::quantile(u),
-            draft_draws: self.seed.stream("draft latency", session.0),
-            verify_draws: self.seed.stream("verification latency", session.0),
-        };
-        self.open.insert(session, open);
+        let times = Times::new(&self.profile, self.seed, session, index);
+        self.open.insert(session, Open { text, diverged: None, times });
     }
 
     pub(super) fn end(&mut self, session: SessionId) {
@@ -90,23 +82,21 @@ impl Texts {
             }
         }
         let position = step.position();
-        let (proposal, key) = match open.diverged {
-            None => (open.text.on_path(position).draft, u64::from(position)),
+        let (proposal, place) = match open.diverged {
+            None => (open.text.on_path(position).draft, Place::OnPath(position)),
             Some(mismatch) => {
                 let offset = position - mismatch;
-                let key = OFF_PATH_KEYS * (1 + u64::from(mismatch)) + u64::from(offset);
-                (open.text.off_path(mismatch, offset)?, key)
+                let proposal = open.text.off_path(mismatch, offset)?;
+                (proposal, Place::OffPath { mismatch, offset })
             }
         };
-        let u = open.draft_draws.at(key).uniform();
-        Some((proposal, self.profile.draft.step(u, open.draft_prompt_effect)))
+        Some((proposal, open.times.step(&self.profile, place)?))
     }
 
-    /// The draws that belong to a pass over a block that begins at `start`: overhead, and the
-    /// quantile of the GPU's base.
-    fn pass_draws(profile: &Profile, open: &mut Open, start: u32) -> (Duration, f64) {
-        let mut draws = open.verify_draws.at(u64::from(start));
-        (profile.overhead.at(draws.uniform()), draws.uniform())
+    /// How long the prompt of `tokens` takes, by the draft and by the target.
+    pub(super) fn prefill(&self, session: SessionId, tokens: usize) -> [Duration; 2] {
+        let open = self.open.get(&session).expect("sessions are open while they are prefilled");
+        open.times.prefill(&self.profile, tokens)
     }
 
     /// The whole truth about the request numbered `index`, begun as `session`.
@@ -118,17 +108,66 @@ impl Texts {
         for position in 0..budget {
             let OnPath { target, draft } = open.text.on_path(position);
             matches.push(draft.token == target);
-            let u = open.draft_draws.at(u64::from(position)).uniform();
-            steps.push(self.profile.draft.step(u, open.draft_prompt_effect));
-            let (overhead, u) = Self::pass_draws(&self.profile, &mut open, position);
-            passes.push((overhead, self.profile.verification.base.millis_at(u)));
+            let step = open.times.step(&self.profile, Place::OnPath(position));
+            steps.push(step.expect("each position has a step"));
+            passes.push(open.times.pass(&self.profile, position));
             if stop_ids.contains(&target) {
                 break;
             }
         }
-        let request =
-            super::request(session, self.prompt_tokens(index), (budget, stop_ids), self.seed);
-        Truth { session, request, matches, steps, passes }
+        let prompt_tokens = self.prompt_tokens(index);
+        let prefill = open.times.prefill(&self.profile, prompt_tokens as usize);
+        let request = super::request(session, prompt_tokens, (budget, stop_ids), self.seed);
+        Truth { session, request, matches, steps, passes, prefill }
+    }
+
+    /// All that can happen to the request numbered `index`, begun as `session`, with rollouts to the
+    /// budget's end and of `rollout_steps_min` at least.
+    pub(super) fn record(
+        &mut self,
+        session: SessionId,
+        index: usize,
+        rollout_steps_min: u32,
+    ) -> TraceText {
+        self.begin(session, index);
+        let (budget, stop_ids) = self.limits(index);
+        let Open { mut text, mut times, .. } = self.open.remove(&session).expect("just begun");
+        let prompt_tokens = self.prompt_tokens(index);
+        let [draft_prefill, verify_prefill] = times.prefill(&self.profile, prompt_tokens as usize);
+        let mut recorded = TraceText {
+            prompt_tokens,
+            stop_ids: stop_ids.iter().map(|id| id.0).collect(),
+            ..<_>::default()
+        };
+        let mut timing = TextTiming {
+            draft_prefill_ns: nanos(draft_prefill),
+            verify_prefill_ns: nanos(verify_prefill),
+            ..<_>::default()
+        };
+        let mut step =
+            |place| nanos(times.step(&self.profile, place).expect("drawn, not recorded"));
+        for position in 0..budget {
+            let OnPath { target, draft } = text.on_path(position);
+            recorded.positions.push((draft.token.0, target.0, draft.confidence));
+            timing.steps_ns.push(step(Place::OnPath(position)));
+            if draft.token == target {
+                continue;
+            }
+            let (mut rollout, mut steps_ns) = (Vec::new(), Vec::new());
+            for offset in 1..=rollout_steps_min.max(budget - 1 - position) {
+                let proposal = text.off_path(position, offset).expect("drawn, not recorded");
+                rollout.push((proposal.token.0, proposal.confidence));
+                steps_ns.push(step(Place::OffPath { mismatch: position, offset }));
+            }
+            recorded.rollouts.insert(position, rollout);
+            timing.rollout_steps_ns.insert(position, steps_ns);
+        }
+        for position in 0..budget {
+            let (overhead, base_ms) = times.pass(&self.profile, position);
+            timing.overheads_ns.push(nanos(overhead));
+            timing.bases_ms.push(base_ms.max(0.0));
+        }
+        TraceText { timing: Some(timing), ..recorded }
     }
 
     /// The target's own tokens for a block: one for each draft and one more. Past a mismatch they
@@ -150,15 +189,15 @@ impl Texts {
         let first = blocks.first().expect("a pass has a block");
         let open = self.open.get_mut(&first.session).expect("verified sessions are open");
         let start = first.keep + first.feed.len() as u32;
-        let (overhead, u) = Self::pass_draws(&self.profile, open, start);
-        let gpu = self.profile.verification.gpu(tokens, u);
+        let (overhead, base_ms) = open.times.pass(&self.profile, start);
+        let gpu = self.profile.verification.pass(base_ms, tokens);
         (gpu + overhead, gpu)
     }
 
     pub(super) fn prompt_tokens(&self, index: usize) -> u32 {
         match &self.profile.text {
             TextModel::Process(_) => self.profile.prompt_tokens,
-            TextModel::Trace(trace) => trace.texts[index % trace.texts.len()].prompt_tokens,
+            TextModel::Trace(trace) => trace.text(index).prompt_tokens,
         }
     }
 
@@ -167,9 +206,8 @@ impl Texts {
         match &self.profile.text {
             TextModel::Process(_) => (self.profile.output_tokens, vec![TokenId(0)]),
             TextModel::Trace(trace) => {
-                let text = &trace.texts[index % trace.texts.len()];
-                let stop_ids = text.stop_ids.iter().map(|&id| TokenId(id)).collect();
-                (text.positions.len() as u32, stop_ids)
+                let text = trace.text(index);
+                (text.positions.len() as u32, text.stop_ids())
             }
         }
     }

@@ -11,7 +11,7 @@ use pipesd_core::message::{Message, Request, Upload};
 use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudLedger;
-use pipesd_core::time::{Duration, Instant, from_millis};
+use pipesd_core::time::{Duration, Instant};
 use pipesd_core::tuner::Fit;
 use pipesd_core::verification::Decision;
 
@@ -356,10 +356,9 @@ impl Stage {
 
     fn start(&mut self, now: Instant, at: At, id: WorkId, work: &Work) {
         let (result, took) = match (at, work) {
-            (At::Edge(_), Work::Prefill { prompt, .. }) => {
-                let draft = &self.profile.draft;
-                let per_token = draft.prefill_ms_per_token;
-                (WorkResult::Prefilled, from_millis(per_token * prompt.len() as f64))
+            (At::Edge(_), Work::Prefill { session, prompt, .. }) => {
+                let [took, _] = self.texts.prefill(*session, prompt.len());
+                (WorkResult::Prefilled, took)
             }
             (At::Edge(edge), Work::Draft(step)) => {
                 let Some((proposal, took)) = self.texts.draft(step) else {
@@ -369,9 +368,8 @@ impl Stage {
                 self.node(edge).draft_busy += took;
                 (WorkResult::Drafted { proposal, claim: None }, took)
             }
-            (At::Cloud, Work::Prefill { prompt, .. }) => {
-                let per_token = self.profile.verification.prefill_ms_per_token;
-                let took = from_millis(per_token * prompt.len() as f64);
+            (At::Cloud, Work::Prefill { session, prompt, .. }) => {
+                let [_, took] = self.texts.prefill(*session, prompt.len());
                 self.prefill_gpu += took;
                 (WorkResult::Prefilled, took)
             }

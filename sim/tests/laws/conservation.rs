@@ -6,8 +6,8 @@ use std::sync::Arc;
 use pipesd_core::event::{Event, Outcome};
 use pipesd_core::ids::SessionId;
 use pipesd_core::seed::Seed;
+use pipesd_core::trace::TraceText;
 use pipesd_sim::profile::{Profile, TextModel};
-use pipesd_sim::text::TraceText;
 use pipesd_sim::world::{RunError, RunResult, Setup, run};
 use proptest::prelude::*;
 

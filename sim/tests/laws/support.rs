@@ -9,13 +9,13 @@ use pipesd_core::ids::SessionId;
 use pipesd_core::method::{Method, MethodSpec};
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
+use pipesd_core::trace::{Trace, TraceText};
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{AffineConfig, LinkConfig, Rate};
 use pipesd_sim::profile::{
     DraftLatency, EnergySpec, Profile, ProfileSpec, TextModel, VerificationLatency,
 };
 use pipesd_sim::scenario::{BandwidthTrace, ScenarioSpec, Way};
-use pipesd_sim::text::{Trace, TraceText};
 use pipesd_sim::world::{Recording, Setup, run};
 
 /// The paper's four methods as `experiments/methods.toml` has them, with their HumanEval settings.
@@ -158,11 +158,13 @@ pub(crate) fn text(positions: &[(u32, u32, f64)]) -> TextModel {
         stop_ids: vec![0],
         positions: positions.to_vec(),
         rollouts: mismatches.map(|(position, _)| (position, rollout.clone())).collect(),
+        ..<_>::default()
     }])
 }
 
 pub(crate) fn trace(texts: Vec<TraceText>) -> TextModel {
-    let trace = Trace { format: Trace::FORMAT.into(), source: "a test".into(), texts };
+    let trace =
+        Trace { format: Trace::FORMAT.into(), source: "a test".into(), timing: None, texts };
     trace.validate().expect("a test's trace is valid");
     TextModel::Trace(Arc::new(trace))
 }

@@ -9,11 +9,11 @@ use pipesd_core::method::{
 };
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
+use pipesd_core::trace::TraceText;
 use pipesd_core::tuner::TunerConfig;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
 use pipesd_sim::profile::{DraftLatency, Profile, TextModel, VerificationLatency};
-use pipesd_sim::text::TraceText;
 use pipesd_sim::world::Setup;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -132,7 +132,7 @@ fn text() -> impl Strategy<Value = TraceText> {
                 (at, pattern.iter().cycle().skip(at as usize).take(64).copied().collect())
             })
             .collect();
-        TraceText { prompt_tokens, stop_ids: vec![0], positions, rollouts }
+        TraceText { prompt_tokens, stop_ids: vec![0], positions, rollouts, ..<_>::default() }
     })
 }
 
