@@ -18,8 +18,8 @@ use pipesd_core::seed::Seed;
 use pipesd_core::verification::{Claim, Decision, Sampling, Temperature};
 use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
 use pipesd_hw::driver::{
-    Arrivals, CloudSetup, EdgeReport, EdgeSetup, Events, Newcomer, Transport, drive_cloud, drive_edge,
-    loopback, one_after_another,
+    Arrivals, CloudSetup, EdgeReport, EdgeSetup, Events, Newcomer, Transport, drive_cloud,
+    drive_edge, loopback, one_after_another,
 };
 use pipesd_hw::transport::{Identity, Server, Settings, connect};
 
@@ -157,7 +157,11 @@ fn main() {
                 let once = || {
                     let (start, cpu_start) = (Instant::now(), cpu());
                     let report = runtime.block_on(async {
-                        if quic { over_quic(entry, record).await } else { over_loopback(entry, record).await }
+                        if quic {
+                            over_quic(entry, record).await
+                        } else {
+                            over_loopback(entry, record).await
+                        }
                     });
                     let (wall, cpu) = (start.elapsed(), cpu() - cpu_start);
                     let drafted = report.counts.drafted + report.counts.guesses;
@@ -167,7 +171,9 @@ fn main() {
                 let best = (0..5).map(|_| once()).min_by(|a, b| a.0.total_cmp(&b.0));
                 let (wall, cpu, drafted, navs) = best.expect("five runs");
                 let log = if record { "yes" } else { "no" };
-                println!("{name:<10} {link:<9} {log:<4} {wall:6.1} {cpu:12.1} {drafted:9} {navs:6}");
+                println!(
+                    "{name:<10} {link:<9} {log:<4} {wall:6.1} {cpu:12.1} {drafted:9} {navs:6}"
+                );
             }
         }
     }

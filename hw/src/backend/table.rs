@@ -44,9 +44,9 @@ impl Table {
     #[must_use]
     pub fn draft(&self, apart: f32, seed: Seed) -> Self {
         let mut stream = seed.stream("draft table", 0);
-        let moved = (0..).zip(&self.logits).map(|(key, logit)| {
-            logit + apart * (2.0 * stream.at(key).uniform() as f32 - 1.0)
-        });
+        let moved = (0..)
+            .zip(&self.logits)
+            .map(|(key, logit)| logit + apart * (2.0 * stream.at(key).uniform() as f32 - 1.0));
         Self { vocabulary: self.vocabulary, logits: moved.collect() }
     }
 

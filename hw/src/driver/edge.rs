@@ -111,8 +111,7 @@ pub async fn drive_edge<T: Transport, E: Events>(
         model: "draft",
         build,
     })?;
-    let format =
-        WireFormat { payload: setup.config.method.payload, vocabulary: setup.vocabulary };
+    let format = WireFormat { payload: setup.config.method.payload, vocabulary: setup.vocabulary };
     let stage = Stage {
         books,
         transport,

@@ -37,10 +37,7 @@ pub(super) enum Inbound {
     /// It is for this session, known by the cloud's name.
     Known(Message),
     /// The same, and the session is new.
-    New {
-        message: Message,
-        theirs: SessionId,
-    },
+    New { message: Message, theirs: SessionId },
     /// It is of a session that is not there: it means nothing.
     Nothing,
     /// The edge has more sessions open than it may.
@@ -179,10 +176,10 @@ mod tests {
         // A probe that comes late begins nothing.
         assert_eq!(sessions.inbound(0, probe(THEIRS)), Inbound::Known(probe(first)));
         assert_eq!(sessions.inbound(0, close()), Inbound::Nothing);
-        assert_eq!(sessions.inbound(0, probe(SessionId(9))), Inbound::New {
-            message: probe(SessionId(1)),
-            theirs: SessionId(9)
-        });
+        assert_eq!(
+            sessions.inbound(0, probe(SessionId(9))),
+            Inbound::New { message: probe(SessionId(1)), theirs: SessionId(9) }
+        );
         assert_eq!(sessions.remove_link(0), [SessionId(1)]);
         assert_eq!(sessions.inbound(0, probe(THEIRS)), Inbound::Nothing);
     }

@@ -48,9 +48,7 @@ pub enum AlignError {
         endpoint: Endpoint,
     },
     /// Nothing that one log says was sent is in the other.
-    #[error(
-        "{edge} and {cloud} have no messages {way} in common: are they of the same run?"
-    )]
+    #[error("{edge} and {cloud} have no messages {way} in common: are they of the same run?")]
     NothingInCommon {
         /// The edge's log.
         edge: String,
@@ -149,12 +147,7 @@ const fn session_mut(event: &mut Event) -> Option<&mut SessionId> {
     }
 }
 
-fn offset(
-    edge: &RunLog,
-    number: u32,
-    cloud: &RunLog,
-    names: &Names,
-) -> Result<Offset, AlignError> {
+fn offset(edge: &RunLog, number: u32, cloud: &RunLog, names: &Names) -> Result<Offset, AlignError> {
     if let (Some(ours), Some(theirs)) = (edge.header.origin, cloud.header.origin)
         && ours.machine == theirs.machine
     {

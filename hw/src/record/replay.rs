@@ -32,9 +32,11 @@ pub fn replay(log: &RunLog) -> Result<(), Mismatch> {
         Config::Edge(config) => replay_by(log, |now, input, outputs, edge: &mut Option<Edge>| {
             drain(edge.get_or_insert_with(|| Edge::new(*config)), now, input, outputs);
         }),
-        Config::Cloud(config) => replay_by(log, |now, input, outputs, cloud: &mut Option<Cloud>| {
-            drain(cloud.get_or_insert_with(|| Cloud::new(*config)), now, input, outputs);
-        }),
+        Config::Cloud(config) => {
+            replay_by(log, |now, input, outputs, cloud: &mut Option<Cloud>| {
+                drain(cloud.get_or_insert_with(|| Cloud::new(*config)), now, input, outputs);
+            })
+        }
     }
 }
 

@@ -15,14 +15,14 @@ use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
 use pipesd_hw::driver::link::{Events, LinkEvent, Transport};
 use pipesd_hw::driver::loopback::{self, End};
 use pipesd_hw::driver::{
-    CloudReport, CloudSetup, DriverError, EdgeReport, EdgeSetup, Newcomer, drive_cloud, drive_edge,
-    one_after_another,
+    CloudReport, CloudSetup, DriverError, EdgeReport, EdgeSetup, Newcomer, Patience, drive_cloud,
+    drive_edge, one_after_another,
 };
 use tokio::sync::mpsc;
 
 use crate::support::{
-    Arrived, Built, CLOUD, DUAL, FIXED, Pair, SEED, TOKEN, VOCABULARY, block_on, draft, edge, never,
-    playback, requests, target,
+    Arrived, Built, CLOUD, DUAL, FIXED, Pair, SEED, TOKEN, VOCABULARY, block_on, draft, edge,
+    never, playback, requests, target,
 };
 
 /// What goes wrong in a model's call.
@@ -136,15 +136,17 @@ fn faulty_target(
 }
 
 fn edge_setup(number: u32) -> EdgeSetup {
-    let mut setup = EdgeSetup::new(number, edge(TOKEN), VOCABULARY, SEED);
-    setup.patience.work = Duration::from_millis(500);
-    setup
+    EdgeSetup::new(number, edge(TOKEN), VOCABULARY, SEED)
 }
 
 fn cloud_setup() -> CloudSetup {
-    let mut setup = CloudSetup::new(CLOUD, SEED);
-    setup.patience.work = Duration::from_millis(500);
-    setup
+    CloudSetup::new(CLOUD, SEED)
+}
+
+/// How long a call may take where it is to fail by this. A panic writes a backtrace, which is slow.
+fn patience(fault: Fault) -> Patience {
+    let work = Duration::from_millis(if fault == Fault::Hang { 500 } else { 30_000 });
+    Patience { work, ..Patience::default() }
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn a_draft_model_that_fails_ends_its_edge_and_the_cloud_goes_on() {
     for fault in [Fault::Panic, Fault::Refuse, Fault::Broken, Fault::Hang] {
         let playback = playback(&[60]);
         let pair = Pair {
-            edge: edge_setup(0),
+            edge: EdgeSetup { patience: patience(fault), ..edge_setup(0) },
             cloud: cloud_setup(),
             draft: faulty_draft(&playback, fault),
             target: target(&playback),
@@ -177,7 +179,7 @@ fn a_target_that_fails_as_a_whole_ends_the_cloud_and_its_edges_hear_of_it() {
         let playback = playback(&[60]);
         let pair = Pair {
             edge: edge_setup(0),
-            cloud: cloud_setup(),
+            cloud: CloudSetup { patience: patience(fault), ..cloud_setup() },
             draft: draft(&playback),
             target: faulty_target(&playback, fault, None),
             requests: requests(&playback),

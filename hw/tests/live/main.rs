@@ -2,6 +2,7 @@
 //! QUIC where the transport matters.
 
 mod align;
+mod emulated;
 mod exact;
 mod failures;
 mod quic;

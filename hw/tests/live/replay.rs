@@ -82,8 +82,7 @@ fn a_log_tells_how_long_the_models_took() {
     assert!(cloud.verify.iter().all(|sample| sample.blocks == 1 && sample.drafts > 0));
     let first = cloud.verify[0];
     assert_eq!((first.position, first.drafts, first.context), (0, 6, 5));
-    let of_events = edge_log.events().filter(|stamped| {
-        matches!(stamped.event, Event::Committed { .. })
-    });
+    let of_events =
+        edge_log.events().filter(|stamped| matches!(stamped.event, Event::Committed { .. }));
     assert_eq!(of_events.count(), 40);
 }

@@ -168,7 +168,10 @@ pub(crate) fn requests(playback: &Playback) -> Vec<Request> {
 }
 
 /// A recorded run of all texts of a playback: the edge's report and both logs.
-pub(crate) fn recorded(config: EdgeConfig, playback: &Arc<Playback>) -> (EdgeReport, RunLog, RunLog) {
+pub(crate) fn recorded(
+    config: EdgeConfig,
+    playback: &Arc<Playback>,
+) -> (EdgeReport, RunLog, RunLog) {
     let (edge_log, cloud_log) = (Log::default(), Log::default());
     let mut edge = EdgeSetup::new(0, config, VOCABULARY, SEED);
     edge.record = edge_log.writer();
