@@ -1,6 +1,12 @@
 //! What a message costs on loopback, without emulation: `cargo run --release -p pipesd-hw --example
 //! loopback`. Both ends run on one one-thread runtime, ids alone are sent.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "real time is what is measured here"
+)]
+
 use std::time::{Duration, Instant};
 
 use pipesd_core::ids::{MessageId, PrefixHash, RoundId, SessionId, TokenId};

@@ -105,7 +105,7 @@ impl Sampling {
                 Verification::Match => Some(self.own_token(position, &target)),
                 Verification::Rejection => {
                     let known = Known::of(self.terms.payload, evidence.get(index), draft);
-                    self.judge(position, draft, &known, target.probabilities())
+                    self.judge(position, draft, &known, &target.probabilities())
                 }
             };
             let Some(token) = token else { return Decision { tokens, withheld: true } };
@@ -137,7 +137,7 @@ impl Sampling {
     ) -> Result<TokenId, EvidenceError> {
         let shown = Encoded::read(Payload::Full, distribution)?;
         let p = Tempered::new(logits, self.temperature.value()).probabilities();
-        Ok(self.replacement(position, residual(&p, shown), &p))
+        Ok(self.replacement(position, &residual(&p, shown), &p))
     }
 
     fn noise(&self, purpose: Purpose, position: u32) -> Noise {
@@ -159,21 +159,21 @@ impl Sampling {
         position: u32,
         draft: TokenId,
         known: &Known<'_>,
-        p: Vec<f64>,
+        p: &[f64],
     ) -> Option<TokenId> {
         let probability = p.get(draft.0 as usize).copied().unwrap_or(0.0);
         if self.noise(Purpose::Acceptance, position).uniform() < known.acceptance(probability) {
             return Some(draft);
         }
-        let weights = known.residual(&p, draft)?;
-        Some(self.replacement(position, weights, &p))
+        let weights = known.residual(p, draft)?;
+        Some(self.replacement(position, &weights, p))
     }
 
     /// Draws from `weights`; from p if they are all zero: then p and q are equal up to rounding, or a
     /// peer has lied.
-    fn replacement(&self, position: u32, weights: Vec<f64>, p: &[f64]) -> TokenId {
+    fn replacement(&self, position: u32, weights: &[f64], p: &[f64]) -> TokenId {
         let uniform = self.noise(Purpose::Replacement, position).uniform();
-        let drawn = draw(&weights, uniform).or_else(|| draw(p, uniform));
+        let drawn = draw(weights, uniform).or_else(|| draw(p, uniform));
         TokenId(drawn.expect("probabilities are not all zero"))
     }
 }

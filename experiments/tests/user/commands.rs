@@ -15,6 +15,7 @@ fn bad_settings_are_refused_by_flag() {
         ("upload=fast", &["fast", "work_conserving"]),
         ("payload=zip", &["zip", "ids"]),
         ("verification=trust", &["trust", "match"]),
+        ("drafting=greedy", &["greedy", "argmax", "sampled", "coupled"]),
         ("uplink_mbps=0", &["uplink_mbps=0", "out of range"]),
         ("uplink_mbps=-3", &["uplink_mbps=-3", "out of range"]),
         ("uplink_mbps=nan", &["uplink_mbps=nan", "number"]),
@@ -162,6 +163,13 @@ fn token_traces_are_read_and_bad_ones_refused() {
     let set = [&arguments[..], &["--set", "output_tokens=9"]].concat();
     refuses(&set, &["output_tokens=9", "trace"]);
 
+    // It holds token ids, and of argmax drafts: no distributions.
+    for setting in ["verification=rejection", "drafting=sampled", "drafting=coupled"] {
+        let set = [&arguments[..], &["--set", setting]].concat();
+        refuses(&set, &[setting, "trace", "distributions"]);
+    }
+    stdout(&[&arguments[..], &["--set", "payload=ids", "--set", "drafting=argmax"]].concat());
+
     write(&folder, "trace.json", &trace[..trace.len() / 2]);
     refuses(&arguments, &["trace.json", "not a whole trace"]);
     write(&folder, "trace.json", &trace.replace("\"1\"", "\"2\""));
@@ -170,6 +178,32 @@ fn token_traces_are_read_and_bad_ones_refused() {
     refuses(&arguments, &["trace.json", "position 2", "between 0 and 1"]);
     std::fs::remove_file(folder.join("trace.json")).expect("a file of the test");
     refuses(&arguments, &["traced.toml", "trace.json", "cannot be read"]);
+}
+
+#[test]
+fn what_token_ids_do_not_decide_is_modelled_and_says_so() {
+    let run = |settings: &[&str], last: &[&str]| {
+        let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
+        let arguments = ["simulate", "--seeds", "1", "--tokens", "200"].into_iter().chain(sets);
+        stdout(&arguments.chain(last.iter().copied()).collect::<Vec<_>>())
+    };
+    let document = |settings: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&run(settings, &["--json"])).expect("JSON")
+    };
+    for settings in [&["verification=rejection"][..], &["drafting=sampled"], &["drafting=coupled"]]
+    {
+        let modelled = document(settings);
+        assert_eq!(modelled["modelled"], true, "{settings:?}");
+        let (key, value) = settings[0].split_once('=').expect("a setting");
+        assert_eq!(modelled["settings"][key], value);
+        let head = run(settings, &[]);
+        let head = head.lines().next().expect("a head");
+        assert!(head.contains("modelled"), "{head}");
+    }
+    for settings in [&[][..], &["payload=top_k"], &["drafting=argmax", "payload=lazy"]] {
+        assert!(document(settings).get("modelled").is_none(), "{settings:?}");
+        assert!(!run(settings, &[]).contains("modelled"));
+    }
 }
 
 #[test]

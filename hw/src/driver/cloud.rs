@@ -94,9 +94,11 @@ pub async fn drive_cloud<A: Arrivals>(
         ledger: CloudLedger::default(),
         undelivered: VecDeque::new(),
     };
-    let (ended, links) = (VecDeque::new(), 0);
+    let (ended, links, farewell) = (VecDeque::new(), 0, setup.patience.farewell);
     let mut driver = Driver { cloud: Cloud::new(setup.config), stage, links, ended };
-    let outcome = driver.run(done, arrivals, shutdown).await;
+    let (tell, mut heard) = mpsc::channel(WAITING_MAX);
+    let outcome = driver.run(done, arrivals, &tell, &mut heard, shutdown).await;
+    drop(tell);
     let why = match &outcome {
         Ok(()) => "the cloud is closing".to_owned(),
         // Of a model's failure an edge is told no more than that.
@@ -105,6 +107,10 @@ pub async fn drive_cloud<A: Arrivals>(
     for link in driver.stage.links.values_mut() {
         link.transport.close(&why);
     }
+    // So that the edges hear of it even if the runtime ends right after: the channel is over when all
+    // links are. An error: some hear nothing.
+    let all_over = async { while heard.recv().await.is_some() {} };
+    let _ = tokio::time::timeout(farewell, all_over).await;
     driver.stage.books.close()?;
     outcome?;
     let now = driver.stage.books.clock.now();
@@ -158,11 +164,12 @@ impl<T: Transport> Driver<T> {
         &mut self,
         mut done: mpsc::UnboundedReceiver<Done>,
         arrivals: &mut A,
+        tell: &mpsc::Sender<(LinkId, LinkEvent)>,
+        heard: &mut mpsc::Receiver<(LinkId, LinkEvent)>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), DriverError> {
         let mut shutdown = core::pin::pin!(shutdown);
         let mut alarm = Alarm::new();
-        let (tell, mut heard) = mpsc::channel(WAITING_MAX);
         let mut arrivals_over = false;
         while !(arrivals_over && self.stage.links.is_empty()) {
             alarm.set(&self.stage.books.clock, self.stage.books.next_deadline());
@@ -170,7 +177,7 @@ impl<T: Transport> Driver<T> {
                 Some((link, event)) = heard.recv() => self.on_link(link, event),
                 Some(done) = done.recv() => self.on_done(done)?,
                 newcomer = arrivals.next(), if !arrivals_over => match newcomer {
-                    Some(newcomer) => self.welcome(newcomer, &tell),
+                    Some(newcomer) => self.welcome(newcomer, tell),
                     None => arrivals_over = true,
                 },
                 () = alarm.ring() => self.stage.books.check_limit()?,

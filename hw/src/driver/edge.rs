@@ -96,7 +96,7 @@ pub fn one_after_another(requests: Vec<Request>) -> mpsc::Receiver<Request> {
 pub async fn drive_edge<T: Transport, E: Events>(
     setup: EdgeSetup,
     build: impl FnOnce() -> Result<Box<dyn DraftModel>, ModelError> + Send + 'static,
-    (transport, events): (T, E),
+    (transport, mut events): (T, E),
     requests: mpsc::Receiver<Request>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<EdgeReport, DriverError> {
@@ -124,7 +124,7 @@ pub async fn drive_edge<T: Transport, E: Events>(
     let farewell = setup.patience.farewell;
     let edge = Edge::new(setup.config);
     let mut driver = Driver { edge, stage, requests_over: false, farewell };
-    let (outcome, why) = match driver.run(done, events, requests, shutdown).await {
+    let (outcome, why) = match driver.run(done, &mut events, requests, shutdown).await {
         Ok(()) => (Ok(()), "done".to_owned()),
         Err(error) => {
             let why = error.to_string();
@@ -132,9 +132,15 @@ pub async fn drive_edge<T: Transport, E: Events>(
         }
     };
     driver.stage.transport.close(&why);
+    // So that the peer hears of it even if the runtime ends right after. An error: it hears nothing.
+    let _ = tokio::time::timeout(farewell, until_closed(&mut events)).await;
     driver.stage.books.close()?;
     outcome?;
     driver.report()
+}
+
+async fn until_closed(events: &mut impl Events) {
+    while !matches!(events.next().await, LinkEvent::Closed(_)) {}
 }
 
 struct Driver<T> {
@@ -166,7 +172,7 @@ impl<T: Transport> Driver<T> {
     async fn run(
         &mut self,
         mut done: mpsc::UnboundedReceiver<Done>,
-        mut events: impl Events,
+        events: &mut impl Events,
         mut requests: mpsc::Receiver<Request>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), DriverError> {
@@ -190,11 +196,12 @@ impl<T: Transport> Driver<T> {
                 () = &mut shutdown => return Ok(()),
             }
         }
-        self.say_farewell(events).await
+        self.say_farewell(events).await;
+        Ok(())
     }
 
     /// Waits until what is to be sent has left: the last session's end, as a rule.
-    async fn say_farewell(&mut self, mut events: impl Events) -> Result<(), DriverError> {
+    async fn say_farewell(&mut self, events: &mut impl Events) {
         let patience = self.farewell;
         let farewell = async {
             while self.stage.unsent > 0 {
@@ -206,7 +213,6 @@ impl<T: Transport> Driver<T> {
         };
         // An error: the link is closed without it, which ends its sessions at the cloud as well.
         let _ = tokio::time::timeout(patience, farewell).await;
-        Ok(())
     }
 
     fn on_link(&mut self, event: LinkEvent) -> Result<(), DriverError> {

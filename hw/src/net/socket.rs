@@ -1,5 +1,5 @@
-//! The wrappers under quinn's UDP socket: [`EmulatedSocket`] delays what goes out before it leaves
-//! and what comes in before quinn sees it; [`PlainSocket`] only tells when something has left.
+//! The wrappers under quinn's UDP socket: `EmulatedSocket` delays what goes out before it leaves
+//! and what comes in before quinn sees it; `PlainSocket` only tells when something has left.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -392,5 +392,110 @@ impl AsyncUdpSocket for PlainSocket {
 
     fn may_fragment(&self) -> bool {
         self.inner.may_fragment()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipesd_core::rate::Rate;
+    use pipesd_core::seed::Seed;
+    use pipesd_core::time::Duration;
+
+    use super::*;
+    use crate::net::ShaperConfig;
+
+    fn emulation() -> Emulation {
+        let plain = ShaperConfig::plain(Rate::Constant(100_000_000), Duration::from_millis(1));
+        let plain =
+            ShaperConfig { loss: 0.2, queue_bytes: 30_000, overflow: Overflow::Drop, ..plain };
+        Emulation {
+            uplink: plain.clone(),
+            downlink: plain,
+            startup: Duration::ZERO,
+            abortable: false,
+            seed: Seed(1),
+            edge: 0,
+        }
+    }
+
+    fn bound() -> UdpSocket {
+        UdpSocket::bind("127.0.0.1:0").expect("a socket")
+    }
+
+    fn transmit(contents: &[u8], destination: SocketAddr) -> Transmit<'_> {
+        Transmit { destination, ecn: None, contents, segment_size: None, src_ip: None }
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(test)
+    }
+
+    #[test]
+    fn every_packet_is_delivered_lost_or_overflowed_and_its_bytes_with_it() {
+        run(async {
+            let keeper = Arc::new(Timekeeper::start().expect("a thread"));
+            let departures = Arc::new(Departures::default());
+            let (own, told) = (Arc::clone(&keeper), Arc::clone(&departures));
+            let socket = EmulatedSocket::new(bound(), &emulation(), own, told).expect("good");
+            let far = bound();
+            let to = far.local_addr().expect("an address");
+            for _ in 0..100 {
+                socket.try_send(&transmit(&[7; 1000], to)).expect("a full queue drops");
+            }
+            assert!(departures.backlog() > 0);
+            while socket.ways().up.in_flight() != [0, 0] {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let up = socket.ways().up;
+            assert_eq!(up.offered, [100, 100_000]);
+            assert!(up.delivered[0] > 0 && up.lost[0] > 0 && up.overflowed[0] > 0, "{up:?}");
+            far.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+            for _ in 0..up.delivered[0] {
+                far.recv_from(&mut [0; 2000]).expect("what was delivered is there");
+            }
+            // Nothing but the test holds the thread any more.
+            drop(socket);
+            assert_eq!(Arc::strong_count(&keeper), 1);
+        });
+    }
+
+    #[test]
+    fn a_full_queue_holds_its_sender_and_wakes_it_when_there_is_room() {
+        run(async {
+            let keeper = Arc::new(Timekeeper::start().expect("a thread"));
+            let plain = emulation();
+            let uplink = ShaperConfig { overflow: Overflow::Hold, ..plain.uplink.clone() };
+            let held = Emulation { uplink, ..plain };
+            let socket = EmulatedSocket::new(bound(), &held, keeper, Arc::default());
+            let socket = Arc::new(socket.expect("good"));
+            let to = bound().local_addr().expect("an address");
+            let packet = [7; 1000];
+            let mut poller = Arc::clone(&socket).create_io_poller();
+            let mut waits = 0;
+            for _ in 0..100 {
+                while let Err(error) = socket.try_send(&transmit(&packet, to)) {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    std::future::poll_fn(|cx| poller.as_mut().poll_writable(cx))
+                        .await
+                        .expect("room");
+                    waits += 1;
+                }
+            }
+            assert!(waits > 0, "100 kB do not fit a queue of 30 kB");
+            assert_eq!(socket.ways().up.overflowed, [0, 0]);
+        });
+    }
+
+    #[test]
+    fn what_has_arrived_cannot_be_held_back() {
+        run(async {
+            let keeper = Arc::new(Timekeeper::start().expect("a thread"));
+            let plain = emulation();
+            let downlink = ShaperConfig { overflow: Overflow::Hold, ..plain.downlink.clone() };
+            let wrong = Emulation { downlink, ..plain };
+            let error = EmulatedSocket::new(bound(), &wrong, keeper, Arc::default());
+            assert!(error.expect_err("refused").to_string().contains("`overflow` is `drop`"));
+        });
     }
 }

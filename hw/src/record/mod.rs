@@ -68,7 +68,6 @@ impl Header {
 /// How an endpoint's machine is set up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one in a log")]
 pub enum Config {
     /// An edge.
     Edge(EdgeConfig),

@@ -1,0 +1,180 @@
+//! What our own code costs for each drafted token, both ends in one process and on one runtime thread:
+//! models answer at once, ids alone go up, nothing is emulated.
+//!
+//! `cargo run --release -p pipesd-hw --example overhead`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pipesd_core::blob::Blob;
+use pipesd_core::cloud::CloudConfig;
+use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
+use pipesd_core::edge::EdgeConfig;
+use pipesd_core::ids::{RoundId, SessionId, TokenId};
+use pipesd_core::message::Request;
+use pipesd_core::method::MethodSpec;
+use pipesd_core::seed::Seed;
+use pipesd_core::verification::{Claim, Decision, Sampling, Temperature};
+use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
+use pipesd_hw::driver::{
+    Arrivals, CloudSetup, EdgeReport, EdgeSetup, Events, Newcomer, Transport, drive_cloud,
+    drive_edge, loopback, one_after_another,
+};
+use pipesd_hw::transport::{Identity, Server, Settings, connect};
+
+const SERIAL: &str = "trigger = 'fixed_length'\n draft_length = 6\n upload = 'at_nav'\n \
+     waiting = 'idle'\n verification = 'match'\n payload = 'ids'";
+const PIPELINED: &str = "trigger = 'fixed_length'\n draft_length = 6\n upload = 'immediate'\n \
+     waiting = 'draft_and_upload'\n waiting_resume = false\n verification = 'match'\n payload = 'ids'";
+
+/// A model that always says the same, but for one position in five, where draft and target differ.
+struct Instantly;
+
+const fn token(position: u32) -> TokenId {
+    TokenId(1 + position % 7)
+}
+
+impl DraftModel for Instantly {
+    fn prefill(&mut self, _: SessionId, _: &[TokenId], _: &Sampling) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError> {
+        let position = step.position();
+        let token = if position % 5 == 4 { TokenId(99) } else { token(position) };
+        Ok((Proposal { token, confidence: 0.9 }, None))
+    }
+
+    fn close(&mut self, _: SessionId) {}
+}
+
+impl TargetModel for Instantly {
+    fn prefill(&mut self, _: SessionId, _: &[TokenId], _: &Sampling) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn verify(&mut self, blocks: &[VerifyBlock]) -> Vec<Result<Decision, ModelError>> {
+        let decide = |block: &VerifyBlock| {
+            let start = block.keep + block.feed.len() as u32;
+            let end = start + block.drafts.len() as u32;
+            Ok(Decision::of((start..=end).map(token).collect()))
+        };
+        blocks.iter().map(decide).collect()
+    }
+
+    fn replace(
+        &mut self,
+        _: SessionId,
+        _: RoundId,
+        _: u32,
+        _: &Blob,
+    ) -> Result<TokenId, ModelError> {
+        Err(ModelError::Refused("nothing is withheld".into()))
+    }
+
+    fn close(&mut self, _: SessionId) {}
+}
+
+fn config(entry: &str) -> EdgeConfig {
+    let spec: MethodSpec = toml::from_str(entry).expect("an entry of this file");
+    let method = spec.resolve().expect("an entry of this file");
+    EdgeConfig { method, tuning: None, patience: Duration::from_secs(10) }
+}
+
+fn requests() -> Vec<Request> {
+    let request = |id| Request {
+        session: SessionId(id),
+        prompt: vec![TokenId(1); 100],
+        budget: 1000,
+        stop_ids: vec![TokenId(0)],
+        temperature: Temperature::default(),
+        seed: 1,
+    };
+    (0..20).map(request).collect()
+}
+
+async fn run<A: Arrivals>(
+    entry: &str,
+    record: bool,
+    end: (impl Transport, impl Events),
+    mut arrivals: A,
+) -> EdgeReport {
+    let mut edge = EdgeSetup::new(0, config(entry), 32_000, Seed(1));
+    let mut cloud = CloudSetup::new(CloudConfig { verify_batch_max: 1 }, Seed(1));
+    if record {
+        edge.record = Some(Box::new(std::io::sink()));
+        cloud.record = Some(Box::new(std::io::sink()));
+    }
+    let (over, ended) = tokio::sync::oneshot::channel::<()>();
+    let requests = one_after_another(requests());
+    let edge = async move {
+        let never = core::future::pending();
+        let report = drive_edge(edge, || Ok(Box::new(Instantly)), end, requests, never).await;
+        drop(over);
+        report
+    };
+    let ended = async { drop(ended.await) };
+    let cloud = drive_cloud(cloud, || Ok(Box::new(Instantly)), &mut arrivals, ended);
+    let (report, cloud) = tokio::join!(edge, cloud);
+    cloud.expect("the cloud serves");
+    report.expect("all is decoded")
+}
+
+async fn over_loopback(entry: &str, record: bool) -> EdgeReport {
+    let (one, (transport, events)) = loopback::pair();
+    let (door, arrivals) = tokio::sync::mpsc::channel(1);
+    door.try_send(Newcomer { edge: 0, transport, events }).expect("room for one");
+    run(entry, record, one, arrivals).await
+}
+
+async fn over_quic(entry: &str, record: bool) -> EdgeReport {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let identity = Identity::create().expect("a key");
+    let settings = Settings::default();
+    let server = Server::bind(anywhere, &identity, &settings).expect("a free port");
+    let ticket = server.ticket(server.address());
+    let link = connect(&ticket, &settings, None).await.expect("the server answers");
+    run(entry, record, link.split(), server).await
+}
+
+/// CPU time of this process.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    // Of the main thread alone, where the loops run.
+    let ns = stat.split(' ').next().and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or_default())
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = Arc::new(runtime.expect("a runtime"));
+    println!("µs for each drafted token, best of 5 runs of 20 x 1000 output tokens");
+    println!("method     link      log   wall   loop's CPU   drafted   navs");
+    for (name, entry) in [("serial", SERIAL), ("pipelined", PIPELINED)] {
+        for (link, quic) in [("loopback", false), ("quic", true)] {
+            for record in [false, true] {
+                let once = || {
+                    let (start, cpu_start) = (Instant::now(), cpu());
+                    let report = runtime.block_on(async {
+                        if quic {
+                            over_quic(entry, record).await
+                        } else {
+                            over_loopback(entry, record).await
+                        }
+                    });
+                    let (wall, cpu) = (start.elapsed(), cpu() - cpu_start);
+                    let drafted = report.counts.drafted + report.counts.guesses;
+                    let each = |time: Duration| time.as_secs_f64() * 1e6 / drafted as f64;
+                    (each(wall), each(cpu), drafted, report.counts.navs)
+                };
+                let best = (0..5).map(|_| once()).min_by(|a, b| a.0.total_cmp(&b.0));
+                let (wall, cpu, drafted, navs) = best.expect("five runs");
+                let log = if record { "yes" } else { "no" };
+                println!(
+                    "{name:<10} {link:<9} {log:<4} {wall:6.1} {cpu:12.1} {drafted:9} {navs:6}"
+                );
+            }
+        }
+    }
+}
