@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# All checks of the project: formatting, lints, docs, tests. Needs Rust, and Chromium to look at the
-# report: on Debian it is installed if it is missing; PIPESD_SKIP_BROWSER=1 does without.
+# All checks of the project: formatting, lints, docs, tests, with and without the live testbed. Needs
+# Rust, a C compiler, and Chromium to look at the report: on Debian it is installed if it is missing;
+# PIPESD_SKIP_BROWSER=1 does without.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -29,6 +30,9 @@ if [ "${PIPESD_SKIP_BROWSER:-}" != 1 ] && ! have_browser; then
     step install_browser
 fi
 step cargo fmt --all --check
-step cargo clippy --workspace --all-targets --locked -- -D warnings
-RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --document-private-items --locked
-step cargo test --workspace --locked
+step cargo clippy --workspace --all-targets --features pipesd/live --locked -- -D warnings
+# What the README's first command builds: without the testbed, nothing of it may be missed.
+step cargo clippy --locked -- -D warnings
+RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --features pipesd/live --no-deps \
+    --document-private-items --locked
+step cargo test --workspace --features pipesd/live --locked

@@ -1,6 +1,8 @@
 //! The program as a user meets it.
 
 mod commands;
+#[cfg(feature = "live")]
+mod live;
 mod page;
 mod reproduce;
 mod support;

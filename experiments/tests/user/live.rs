@@ -1,0 +1,211 @@
+//! The live testbed as a user meets it: two processes, QUIC, an emulated link and device.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::support::{folder, pipesd, refuses, stdout, text};
+
+/// A short text on quick models, so that a run takes a second of real time.
+const QUICK: &[&str] = &[
+    "--set",
+    "vocabulary=300",
+    "--set",
+    "output_tokens=26",
+    "--set",
+    "prompt_tokens=5",
+    "--set",
+    "draft_ms=4",
+    "--set",
+    "overhead_ms=4",
+    "--set",
+    "verify_base_ms=3",
+    "--tokens",
+    "26",
+];
+
+fn testbed(arguments: &[&str]) -> Value {
+    let all = [&["testbed", "--json"], QUICK, arguments].concat();
+    serde_json::from_str(&stdout(&all)).expect("one document")
+}
+
+/// The texts of a run, as ids.
+fn texts(document: &Value) -> &Value {
+    &document["live"]["texts"]
+}
+
+/// What must be committed, whatever the method: the profile's own text, as exported.
+fn truth(folder: &Path) -> Value {
+    let file = folder.join("trace.json");
+    let mut arguments = vec!["trace", "export", "--requests", "1", "--out", text(&file)];
+    arguments.extend(QUICK.iter().take(QUICK.len() - 2));
+    stdout(&arguments);
+    let trace: Value = serde_json::from_str(&fs::read_to_string(file).expect("written")).unwrap();
+    let positions = trace["texts"][0]["positions"].as_array().expect("positions").clone();
+    Value::from(vec![Value::from_iter(positions.into_iter().map(|position| position[1].clone()))])
+}
+
+/// Losslessness: the committed text of every method and exact payload, without a link, on the paper's
+/// and on a lossy one, is the trace's.
+#[test]
+fn every_method_and_payload_commits_the_texts_own_tokens_on_any_link() {
+    let truth = truth(&folder("live-lossless"));
+    let mut runs: Vec<Vec<&str>> = Vec::new();
+    for method in ["vanilla", "hsl", "edgellm", "pipesd"] {
+        for payload in ["payload=full", "payload=lazy", "payload=top_k", "payload=ids"] {
+            let named = vec!["--method", method, "--set", payload];
+            runs.push([&named[..], &["--plain"]].concat());
+            runs.push(named.clone());
+            let lossy = ["--set", "link=packet", "--set", "loss=0.05", "--set", "jitter_ms=1"];
+            runs.push([&named[..], &lossy[..]].concat());
+        }
+    }
+    // They mostly wait: several at a time.
+    let shares: Vec<Vec<Vec<&str>>> = runs.chunks(12).map(<[_]>::to_vec).collect();
+    thread::scope(|scope| {
+        for share in &shares {
+            scope.spawn(|| {
+                for run in share {
+                    assert_eq!(texts(&testbed(run)), &truth, "{run:?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_live_run_streams_ids_and_ends_with_a_summary() {
+    let said = stdout(&[&["testbed"], QUICK].concat());
+    let first = said.lines().next().expect("a line of ids");
+    let ids: Vec<u32> = first.split_whitespace().map(|id| id.parse().expect("an id")).collect();
+    assert_eq!(ids.len(), 26, "{said}");
+    for figure in ["time per token (ms)", "acceptance rate", "not measured", "live is"] {
+        assert!(said.contains(figure), "{figure}: {said}");
+    }
+    let document = testbed(&[]);
+    let tpt = document["tpt_ms"].as_f64().expect("measured");
+    let simulated = document["live"]["simulated_tpt_ms"].as_f64().expect("simulated");
+    // Loosely: the machine that runs tests is busy.
+    assert!((0.9..3.0).contains(&(tpt / simulated)), "{tpt} against {simulated}");
+    assert_eq!(document["live"]["past_rollouts"], 0);
+}
+
+#[test]
+fn a_recording_replays_and_is_a_profile() {
+    let folder = folder("live-recording");
+    let recording = folder.join("run");
+    let recording = text(&recording);
+    let tokens = &QUICK[..QUICK.len() - 2];
+    let record = [&["trace", "record", "--out", recording, "--tokens", "52"], tokens].concat();
+    assert!(stdout(&record).contains("52 tokens"));
+    let checked = stdout(&["trace", "check", recording]);
+    assert_eq!(checked.matches("bit for bit").count(), 2, "{checked}");
+    let svg = folder.join("timeline.svg");
+    let perfetto = folder.join("perfetto.json");
+    let looked =
+        ["trace", "inspect", recording, "--timeline", text(&svg), "--perfetto", text(&perfetto)];
+    let looked: Value = serde_json::from_str(&stdout(&looked)).expect("one document");
+    assert!(looked["events"].as_u64() > Some(100), "{looked}");
+    let svg = fs::read_to_string(svg).expect("drawn");
+    assert!(svg.contains("</svg>"));
+    let perfetto: Value =
+        serde_json::from_str(&fs::read_to_string(perfetto).expect("written")).expect("JSON");
+    let names: Vec<&str> = perfetto["traceEvents"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .filter_map(|event| event["args"]["name"].as_str())
+        .collect();
+    assert!(names.iter().any(|name| name.contains("edge")), "{names:?}");
+    assert!(names.iter().any(|name| name.contains("cloud")), "{names:?}");
+    let simulated = stdout(&[
+        "simulate", "--profile", recording, "--method", "vanilla", "--tokens", "26", "--json",
+    ]);
+    let simulated: Value = serde_json::from_str(&simulated).expect("one document");
+    assert!(simulated["tpt_ms"]["mean"].as_f64() > Some(1.0), "{simulated}");
+
+    // A log that was tampered with no longer replays.
+    let log = Path::new(recording).join("edge.jsonl");
+    let content = fs::read_to_string(&log).expect("a log");
+    let changed = content.replacen("\"confidence\":0.9", "\"confidence\":0.1", 1);
+    assert_ne!(changed, content, "there is a confidence to change");
+    fs::write(&log, changed).expect("a file of the test");
+    let checked = pipesd(&["trace", "check", recording]);
+    assert_ne!(checked.status.code(), Some(0), "the change is found");
+    let cut = &content[..content.len() - 20];
+    fs::write(&log, cut).expect("a file of the test");
+    refuses(&["trace", "check", recording], &["edge.jsonl"]);
+}
+
+/// Two commands on what might be two machines.
+#[test]
+fn an_edge_connects_with_the_clouds_ticket_and_no_other() {
+    let mut cloud = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args([&["cloud", "--once", "--json"], QUICK].concat())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("pipesd starts");
+    let mut said = BufReader::new(cloud.stdout.take().expect("piped")).lines();
+    let ticket = said.next().expect("a line").expect("text");
+    let edge = |ticket: &str| pipesd(&[&["edge", "--connect", ticket, "--json"], QUICK].concat());
+
+    // One digit of the secret is wrong.
+    let mut wrong = ticket.clone();
+    let last = if wrong.pop() == Some('0') { '1' } else { '0' };
+    wrong.push(last);
+    let refused = edge(&wrong);
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("refused"), "{stderr}");
+
+    let decoded = edge(&ticket);
+    let stderr = String::from_utf8_lossy(&decoded.stderr);
+    assert!(decoded.status.success(), "{stderr}");
+    let document: Value = serde_json::from_slice(&decoded.stdout).expect("one document");
+    assert_eq!(document["settings"]["payload"], "ids", "ids are the edge's default");
+    assert_eq!(document["nav_wait_ms"], "not measured", "that only the cloud knows");
+    let rest: String = said.map(|line| line.expect("text")).collect();
+    let served: Value = serde_json::from_str(&rest).expect("one document");
+    assert_eq!(served["links"], 1, "{served}");
+    assert!(cloud.wait().expect("a child").success());
+}
+
+#[test]
+fn bad_input_of_the_live_commands_is_refused() {
+    refuses(&["edge", "--connect", "nonsense"], &["--connect", "nonsense"]);
+    refuses(&["testbed", "--set", "edges=2"], &["edges=2", "one edge"]);
+    refuses(&["testbed", "--method", "nothing"], &["--method nothing"]);
+    refuses(&["reproduce", "fig5", "--live"], &["--live"]);
+    refuses(
+        &["reproduce", "table1", "--live", "--scenario", "s9"],
+        &["--scenario s9", "no such scenario"],
+    );
+    let empty = folder("live-empty");
+    refuses(&["trace", "check", text(&empty)], &["edge.jsonl"]);
+}
+
+/// Cells are kept: an interruption costs the one under way.
+#[test]
+fn cells_of_table_1_run_live_and_are_kept() {
+    let out = folder("live-table1");
+    let arguments = [
+        "reproduce", "table1", "--live", "--profile", "humaneval", "--scenario", "s1-laptop",
+        "--method", "pipesd", "--tokens", "10", "--out", text(&out), "--json",
+    ];
+    // Ten tokens: one prompt of the profile's own length would take twenty seconds.
+    let kept = out.join("table1-live");
+    fs::create_dir_all(&kept).expect("a folder of the test");
+    let done = r#"[{"profile":"humaneval","scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
+        "tokens":10,"live_tpt_ms":140.0,"simulated_tpt_ms":139.0,"paper_tpt_ms":129.0}]"#;
+    let mut file = fs::File::create(kept.join("cells.json")).expect("a file of the test");
+    file.write_all(done.as_bytes()).expect("a file of the test");
+    let rows: Value = serde_json::from_str(&stdout(&arguments)).expect("one document");
+    assert_eq!(rows[0]["live_tpt_ms"], 140.0, "it was kept: {rows}");
+    assert_eq!(rows.as_array().map(Vec::len), Some(1));
+}
