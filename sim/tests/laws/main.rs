@@ -6,6 +6,7 @@ mod canaries;
 mod closed_form;
 mod conservation;
 mod draws;
+mod energy;
 mod log_order;
 mod oblivious;
 mod queues;
