@@ -88,11 +88,13 @@ pub(crate) fn table(reports: &[Report]) -> Option<Table> {
 }
 
 fn mean(errors: &[f64]) -> f64 {
-    errors.iter().sum::<f64>() / errors.len().max(1) as f64
+    errors.iter().sum::<f64>() / errors.len() as f64
 }
 
 fn line(name: &str, errors: &[f64]) -> Vec<String> {
-    vec![name.to_owned(), format!("{:.1} %", mean(errors)), errors.len().to_string()]
+    let error =
+        if errors.is_empty() { "none".to_owned() } else { format!("{:.1} %", mean(errors)) };
+    vec![name.to_owned(), error, errors.len().to_string()]
 }
 
 /// The table as text.
@@ -162,8 +164,8 @@ mod tests {
         let lines: Vec<String> = found.rows.iter().map(|line| line[1..].join(" ")).collect();
         // 4 and 2; with 20; with 60; with 20, 60 and 6; with 60 and 70.
         let expected = [
-            "4.0 % 1", "2.0 % 1", "0.0 % 0", "0.0 % 0", "3.0 % 2", "8.7 % 3", "22.0 % 3",
-            "18.4 % 5", "34.0 % 4",
+            "4.0 % 1", "2.0 % 1", "none 0", "none 0", "3.0 % 2", "8.7 % 3", "22.0 % 3", "18.4 % 5",
+            "34.0 % 4",
         ];
         assert_eq!(lines, expected);
         assert!(found.caption.contains("met (3.0 %, 2 cells)"), "{}", found.caption);
