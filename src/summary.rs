@@ -47,6 +47,8 @@ pub struct Summary {
     pub draft_length_mean: f64,
     /// Mean accepted tokens of a verified round.
     pub accepted_length_mean: f64,
+    /// Mean tokens of a verified round that are not accepted: a rejected one and all behind it.
+    pub rejected_length_mean: f64,
     /// Accepted over drafted tokens, in verified rounds; NaN if none was drafted, which only a script
     /// can bring about.
     pub acceptance_rate: f64,
@@ -101,6 +103,7 @@ impl Summary {
             output_tokens: counts.output,
             draft_length_mean: counts.verified as f64 / navs,
             accepted_length_mean: counts.accepted as f64 / navs,
+            rejected_length_mean: (counts.verified - counts.accepted) as f64 / navs,
             acceptance_rate: counts.accepted as f64 / counts.verified as f64,
             nav_frequency: navs / output,
             rollback_rate: counts.rollbacks as f64 / navs,

@@ -24,7 +24,8 @@ pub(crate) enum Command {
     /// Simulate one configuration and print its summary; draw it with --timeline.
     Simulate(Simulate),
     Sweep(Sweep),
-    /// Find a method's thresholds in the simulator by Bayesian optimisation, or a rival of it.
+    /// Find a method's thresholds in the simulator by Bayesian optimisation, or a rival of it. A
+    /// threshold that --set gives stays as it is.
     Tune(Tune),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
@@ -116,7 +117,8 @@ pub(crate) struct TraceCheck {
 
 #[derive(Debug, Args)]
 pub(crate) struct Reproduce {
-    /// What to remake; default: all of it.
+    /// What to remake; default: all of it. Items: table1 table2 table3 table4 table5 table6 table7 fig5
+    /// fig6 appendix-f appendix-i s4 break-even.
     #[arg(value_name = "ITEM")]
     pub(crate) items: Vec<String>,
     /// Print one JSON document for each item instead of tables.
@@ -140,9 +142,10 @@ pub(crate) struct Reproduce {
     /// Runs at a time; default: one for each core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
-    /// Where rows and summaries are written, a folder for each item.
-    #[arg(long, default_value = "results", value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    /// Where rows, summaries and figures are written, a folder for each item, and report.html; default:
+    /// results, and a folder of its own in it for any other size or seed than the plans'.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Decode cells of `table1` on the live testbed, in real time (default: 260 tokens each).
     #[arg(long, conflicts_with_all = ["smoke", "seeds", "jobs"])]
     pub(crate) live: bool,
@@ -170,7 +173,7 @@ pub(crate) struct Configure {
     #[arg(long, default_value = "pipesd", value_name = "NAME|PATH")]
     pub(crate) method: String,
     /// Change one thing, e.g. `sequence_threshold=0.9`, `payload=ids`, `uplink_mbps=40`,
-    /// `draft_ms=30`; may be repeated. An unknown key lists all keys.
+    /// `draft_ms=30`; may be repeated, once for each key. An unknown key lists all keys.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
 }

@@ -46,6 +46,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     figure("output_tokens", "output tokens", 0, |s| Some(s.output_tokens as f64)),
     figure("draft_length_mean", "draft length", 2, |s| Some(s.draft_length_mean)),
     figure("accepted_length_mean", "accepted length", 2, |s| Some(s.accepted_length_mean)),
+    figure("rejected_length_mean", "rejected length", 2, |s| Some(s.rejected_length_mean)),
     figure("acceptance_rate", "acceptance rate", 3, |s| Some(s.acceptance_rate)),
     figure("nav_frequency", "NAVs per output token", 3, |s| Some(s.nav_frequency)),
     figure("rollback_rate", "rollback rate", 3, |s| Some(s.rollback_rate)),

@@ -1,11 +1,15 @@
 //! Runs many independent pieces of work in parallel, with progress on stderr. Parallel over runs, never
 //! inside one; results come back in the order of the tasks, whatever finished first.
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use pipesd_core::seed::Seed;
 use pipesd_sim::world::{RunResult, Setup, run};
 use rayon::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::items::Context;
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -16,14 +20,37 @@ pub(crate) struct Task<'a> {
     pub(crate) command: String,
 }
 
+impl Task<'_> {
+    pub(crate) fn run(&self) -> Result<RunResult> {
+        run(self.setup, self.seed).with_context(|| format!("this run failed: {}", self.command))
+    }
+}
+
 /// Runs the tasks on `jobs` cores (default: all).
 pub(crate) fn run_all(
     tasks: &[Task<'_>],
     label: &str,
     jobs: Option<u32>,
 ) -> Result<Vec<RunResult>> {
-    map_all(tasks, label, jobs, |task| {
-        run(task.setup, task.seed).with_context(|| format!("this run failed: {}", task.command))
+    map_all(tasks, label, jobs, Task::run)
+}
+
+/// `work` on each of an item's tasks; results that an interrupted run left are taken from there.
+/// `stage` names the tasks within the item.
+pub(crate) fn map_kept<T: Sync, R: Send + Serialize + DeserializeOwned>(
+    tasks: &[T],
+    stage: &str,
+    context: &Context<'_>,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let numbered: Vec<(usize, &T)> = tasks.iter().enumerate().collect();
+    map_all(&numbered, context.label, context.jobs, |&(index, task)| {
+        if let Some(result) = context.checkpoint.find(stage, index) {
+            return Ok(result);
+        }
+        let result = work(task)?;
+        context.checkpoint.add(stage, index, &result)?;
+        Ok(result)
     })
 }
 

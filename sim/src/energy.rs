@@ -2,11 +2,12 @@
 
 use pipesd_core::summary::Energy;
 use pipesd_core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use crate::profile::{Profile, Sourced};
 
 /// What a run used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Length of the run.
     pub total: Duration,

@@ -1,36 +1,40 @@
 //! `pipesd reproduce`: the tables and figures of the paper beside ours, kept in a folder of results.
 //!
-//! Each item is kept when it is done, so that the same command after an interruption goes on with the
-//! next one.
+//! Each item is kept when it is done, and each task of the item under way, so that the same command
+//! after an interruption goes on where it was.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use indicatif::{HumanDuration, ProgressBar};
 
 use crate::cli::Reproduce;
 use crate::input::bad_input;
 use crate::items::{Context, Item, Report, Size, overall};
-use crate::keep::{Keeper, write_report};
+use crate::keep::{Checkpoint, Keeper, report_files};
 use crate::output;
 use crate::page::{self, Section};
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let items = chosen(&options.items)?;
-    for item in &items {
-        // Before the work, so that a folder that cannot be written costs none.
-        output::make_folder(&options.out.join(&item.head.item))?;
+    let out = folder(options);
+    // Before the work, so that a folder that cannot be written costs none.
+    output::make_folder(&out)?;
+    if options.out.is_none() && out != Path::new(DEFAULT) {
+        eprintln!("not the plans' own size and seed: into {}", out.display());
     }
     let keeper = Keeper::new()?;
+    let mut course = Course::of(&items, options, &out, &keeper);
     let mut reports = Vec::new();
     for item in &items {
-        let report = obtain(item, options, &keeper)?;
+        let report = obtain(item, options, &out, &keeper, &mut course)?;
         if !options.json {
             output::print(&report.text())?;
         }
         reports.push(report);
     }
-    write_page(options, &keeper, &reports)?;
+    write_page(options, &out, &keeper)?;
     if options.json {
         // One document: an item's own, or a list of them.
         return match &reports[..] {
@@ -44,31 +48,77 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     }
 }
 
-/// Writes the figures of what was made, and one page of that and of all items that are kept from before.
-fn write_page(options: &Reproduce, keeper: &Keeper, made: &[Report]) -> Result<()> {
+/// Where results go unless `--out` says otherwise.
+const DEFAULT: &str = "results";
+
+/// `results` is for the plans' own sizes and seed; others have a folder of their own in it, lest a few
+/// quick runs take the place of many.
+fn folder(options: &Reproduce) -> PathBuf {
+    if let Some(out) = &options.out {
+        return out.clone();
+    }
+    let named = [
+        (options.seed != 1).then(|| format!("seed-{}", options.seed)),
+        options.seeds.map(|seeds| format!("seeds-{seeds}")),
+        options.tokens.map(|tokens| format!("tokens-{tokens}")),
+    ];
+    let smoke = options.smoke.then(|| "smoke".to_owned());
+    let words: Vec<String> = smoke.into_iter().chain(named.into_iter().flatten()).collect();
+    if words.is_empty() { DEFAULT.into() } else { Path::new(DEFAULT).join(words.join("-")) }
+}
+
+/// Writes one page of all complete items of this program in the folder, each at its own size.
+fn write_page(options: &Reproduce, out: &Path, keeper: &Keeper) -> Result<()> {
     let mut reports = Vec::new();
     for item in Item::shipped() {
-        let name = &item.head.item;
-        let fresh = made.iter().find(|report| report.item == *name).cloned();
-        let kept = || {
-            let fingerprint = keeper.fingerprint(options.seed, size(&item, options));
-            Keeper::find(&options.out.join(name), &fingerprint)
-        };
-        reports.extend(fresh.or_else(kept));
-    }
-    let mut sections = Vec::new();
-    for report in &reports {
-        let figures = page::figures(report)?;
-        for figure in &figures {
-            output::write_file(&options.out.join(&report.item).join(&figure.file), &figure.svg)?;
+        let folder = out.join(&item.head.item);
+        match keeper.find(&folder) {
+            Some(kept) => reports.push(kept.report),
+            None if folder.exists() => {
+                let name = &item.head.item;
+                eprintln!("{name}: not in the report: unfinished, changed, or another program's");
+            }
+            None => {}
         }
-        sections.push(Section { report, figures });
     }
-    let page = page::write(options, &sections)?;
+    let figures = reports.iter().map(page::figures).collect::<Result<Vec<_>>>()?;
+    let section = |(report, figures)| Section { report, figures };
+    let sections: Vec<Section<'_>> = reports.iter().zip(figures).map(section).collect();
+    let smoke = options.smoke;
+    let page = page::write(out, &page_command(&reports, smoke), smoke, &sections)?;
     if std::io::stderr().is_terminal() {
         eprintln!("the report: {}", page.display());
     }
     Ok(())
+}
+
+/// What makes the page again: one command if all items were made alike, else each item's own. The
+/// folder and the number of jobs are left out: they change nothing.
+fn page_command(reports: &[Report], smoke: bool) -> String {
+    let flags = |report: &Report| {
+        let own = format!("pipesd reproduce {}", report.item);
+        report.command.strip_prefix(&own).unwrap_or_default().to_owned()
+    };
+    // Sizes of smoke runs differ from item to item, and so do their flags.
+    let mut kinds: Vec<String> = reports.iter().map(flags).collect();
+    kinds.dedup();
+    if kinds.len() > 1 && !smoke {
+        let commands: Vec<&str> = reports.iter().map(|report| report.command.as_str()).collect();
+        return commands.join("; ");
+    }
+    let mut words = vec!["pipesd reproduce".to_owned()];
+    if reports.len() < Item::shipped().len() {
+        words.extend(reports.iter().map(|report| report.item.clone()));
+    }
+    if smoke {
+        words.push("--smoke".to_owned());
+        let seed = reports.first().map_or(1, |report| report.seed);
+        words.extend((seed != 1).then(|| format!("--seed {seed}")));
+    } else {
+        words.extend(kinds.first().map(|flags| flags.trim().to_owned()));
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
 }
 
 /// How much of an item is run.
@@ -88,29 +138,94 @@ fn chosen(items: &[String]) -> Result<Vec<Item>> {
     Ok(shipped.into_iter().filter(wanted).collect())
 }
 
+/// How far all items together have come.
+struct Course {
+    /// Never drawn: it has the clock.
+    clock: ProgressBar,
+    items: usize,
+    number: usize,
+    /// What was made, and what is to be made, in seconds of the machine that the plans' costs are of.
+    made: f64,
+    left: f64,
+}
+
+impl Course {
+    fn of(items: &[Item], options: &Reproduce, out: &Path, keeper: &Keeper) -> Self {
+        let to_make = items.iter().filter(|item| {
+            let fingerprint = keeper.fingerprint(options.seed, size(item, options));
+            let kept = || keeper.find(&out.join(&item.head.item));
+            options.fresh || kept().is_none_or(|kept| kept.fingerprint != fingerprint)
+        });
+        let left = to_make.map(|item| cost(item, options)).sum();
+        Self { clock: ProgressBar::hidden(), items: items.len(), number: 0, made: 0.0, left }
+    }
+
+    /// `[3/13] table3`, and how long all of it will take, as far as it can be told.
+    fn label(&mut self, item: &str) -> String {
+        self.number += 1;
+        let mut label = format!("[{}/{}] {item}", self.number, self.items);
+        if self.made > 0.0 && self.items > 1 {
+            let left = self.clock.elapsed().mul_f64(self.left / self.made);
+            label.push_str(&format!(" (all: {} left)", HumanDuration(left)));
+        }
+        label
+    }
+
+    fn advance(&mut self, cost: f64) {
+        self.made += cost;
+        self.left = (self.left - cost).max(0.0);
+    }
+}
+
+/// What an item costs at the size asked for.
+fn cost(item: &Item, options: &Reproduce) -> f64 {
+    let volume = |Size { seeds, tokens }: Size| f64::from(seeds) * tokens as f64;
+    item.head.cost_s * volume(size(item, options)) / volume(item.head.size)
+}
+
 /// The item's report: from before if the same program made it with the same options, or now.
-fn obtain(item: &Item, options: &Reproduce, keeper: &Keeper) -> Result<Report> {
+fn obtain(
+    item: &Item,
+    options: &Reproduce,
+    out: &Path,
+    keeper: &Keeper,
+    course: &mut Course,
+) -> Result<Report> {
     let head = &item.head;
     let size = size(item, options);
-    let context = Context { head, seed: options.seed, size, jobs: options.jobs };
-    let folder = options.out.join(&head.item);
+    let folder = out.join(&head.item);
     let fingerprint = keeper.fingerprint(options.seed, size);
-    if !options.fresh
-        && let Some(report) = Keeper::find(&folder, &fingerprint)
-    {
-        eprintln!("{}: kept from before in {}", head.item, folder.display());
-        return Ok(report);
+    let label = course.label(&head.item);
+    let kept = keeper.find(&folder);
+    match kept {
+        Some(kept) if kept.fingerprint == fingerprint && !options.fresh => {
+            eprintln!("{label}: kept from before in {}", folder.display());
+            return Ok(kept.report);
+        }
+        Some(kept) if kept.fingerprint != fingerprint => {
+            let Report { seeds, tokens, .. } = kept.report;
+            eprintln!("{label}: replaces {seeds} runs of {tokens} tokens in {}", folder.display());
+        }
+        _ => {}
     }
+    let checkpoint = Checkpoint::open(&folder, &fingerprint)?;
+    if checkpoint.len() > 0 {
+        eprintln!("{label}: goes on after {} tasks", checkpoint.len());
+    }
+    let (seed, jobs) = (options.seed, options.jobs);
+    let context = Context { head, seed, size, jobs, label: &label, checkpoint: &checkpoint };
+    let started = course.clock.elapsed();
     let report = item.run(&context)?;
     if let Some(measured) = &report.measured {
         // Not the same twice: it has no place on stdout.
         eprintln!("{}", measured.table.text());
     }
-    keep(&folder, &report, &fingerprint)?;
+    let mut files = report_files(&report)?;
+    let figures = page::figures(&report)?;
+    files.extend(figures.into_iter().map(|figure| (figure.file, figure.svg)));
+    Keeper::keep(&folder, &files, &fingerprint)?;
+    course.advance(cost(item, options));
+    let took = (course.clock.elapsed() - started).as_secs_f64();
+    eprintln!("{label}: done in {took:.1} s");
     Ok(report)
-}
-
-fn keep(folder: &Path, report: &Report, fingerprint: &str) -> Result<()> {
-    write_report(folder, report)?;
-    Keeper::complete(folder, fingerprint)
 }

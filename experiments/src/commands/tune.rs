@@ -20,7 +20,7 @@ pub(crate) fn run(options: &Tune) -> Result<()> {
         let problem = "contradicts `pipesd tune`, whose candidates it would move";
         return Err(bad_input!("--set tuning: {problem}").into());
     }
-    let keys = threshold_keys(&configuration)?;
+    let keys = free_keys(&choice, &configuration)?;
     let budget = Budget { evaluations: options.evaluations, tokens: options.tokens };
     let seeds = seed_range(options.seed, options.searches)?;
     let strategies: &[Strategy] = if options.compare {
@@ -42,6 +42,18 @@ pub(crate) fn run(options: &Tune) -> Result<()> {
     } else {
         print_table(options, &keys, shipped, &by_strategy)
     }
+}
+
+/// The thresholds to be found: those of the trigger that `--set` does not fix.
+fn free_keys(choice: &Choice, configuration: &Configuration) -> Result<Vec<&'static str>> {
+    let fixed = |key: &str| choice.sets.iter().any(|set| set.split('=').next() == Some(key));
+    let (fixed, free): (Vec<_>, Vec<_>) =
+        threshold_keys(configuration)?.into_iter().partition(|key| fixed(key));
+    if free.is_empty() {
+        let fixed = fixed.join(", ");
+        return Err(bad_input!("--set fixes {fixed}: there is no threshold left to tune").into());
+    }
+    Ok(free)
 }
 
 fn tpt(found: &[Found]) -> Statistic {

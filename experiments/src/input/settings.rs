@@ -138,6 +138,9 @@ impl Configuration {
         for set in sets {
             let (key, text) =
                 set.split_once('=').ok_or_else(|| bad_input!("--set {set}: expected KEY=VALUE"))?;
+            if split.iter().any(|(_, other, _)| *other == key) {
+                return Err(bad_input!("--set {set}: `{key}` is set twice").into());
+            }
             split.push((set, key, parse_value(text)));
         }
         // The link's model decides which of its other keys exist: it goes first.

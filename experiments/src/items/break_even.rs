@@ -2,13 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use pipesd_core::seed::Seed;
+use pipesd_sim::bound::{EmptyNavs, clairvoyant};
 use pipesd_sim::reference;
 use pipesd_sim::world::{Setup, run as simulate};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Context, Report, Row, Table};
+use super::comparison::{DISTANCE, above};
+use super::{Context, Report, Role, Row, Table};
 use crate::input::{Choice, Configuration, command, seed_range};
-use crate::runner::map_all;
+use crate::runner::map_kept;
 use crate::statistics::Statistic;
 
 /// A plan's body.
@@ -77,21 +79,42 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         }
     }
     let rivals = Rivals::load(plan, context)?;
-    let judged = map_all(&points, &context.head.item, context.jobs, |point| rivals.at(*point))?;
+    let judged = map_kept(&points, "points", context, |point| rivals.at(*point))?;
     let mut report = Report::new(context);
     for variant in &plan.variants {
-        report.tables.push(map(plan, variant, &points, &judged));
+        report.tables.push(map(plan, variant, &points, &judged, &Shown::WINNER));
     }
-    report.rows = judged.into_iter().flatten().map(|judged| judged.row).collect();
+    for variant in plan.variants.iter().filter(|variant| !variant.cloud_only && variant.users == 1)
+    {
+        report.tables.push(map(plan, variant, &points, &judged, &Shown::DISTANCE));
+    }
+    for judged in judged {
+        report.rows.extend(judged.rivals.into_iter().map(|rival| rival.row));
+        report.rows.extend(judged.bound);
+        report.rows.extend(judged.distances);
+    }
     Ok(report)
 }
 
-/// A deployment at a point.
+/// All deployments at a point.
+#[derive(Serialize, Deserialize)]
 struct Judged {
+    rivals: Vec<Rival>,
+    /// The clairvoyant bound, with one user, and each split's distance to it.
+    bound: Option<Row>,
+    distances: Vec<Row>,
+}
+
+/// A deployment at a point.
+#[derive(Serialize, Deserialize)]
+struct Rival {
     row: Row,
     /// Time per token of each seed \[ms\].
     times: Vec<f64>,
 }
+
+/// Seeds on which the bound is computed, at most: the first ones.
+const BOUND_SEEDS: usize = 4;
 
 /// The deployments, read once.
 struct Rivals<'a> {
@@ -116,7 +139,7 @@ impl<'a> Rivals<'a> {
     }
 
     /// Time per token of each deployment at a point, run by run.
-    fn at(&self, point: Point<'_>) -> Result<Vec<Judged>> {
+    fn at(&self, point: Point<'_>) -> Result<Judged> {
         let Variant { payload, users, batched, cloud_only, .. } = point.variant;
         let mut environment = vec![
             format!("propagation_ms={}", point.round_trip_ms / 2.0),
@@ -134,11 +157,11 @@ impl<'a> Rivals<'a> {
         if *cloud_only {
             let times =
                 self.seeds(*users)?.map(|seed| reference::cloud_only(&plain, Seed(seed)).tpt_ms);
-            judged.push(self.judged(point, "cloud_only", times.collect(), String::new()));
+            judged.push(self.rival(point, "cloud_only", times.collect(), String::new()));
         }
         if let Some(edge) = reference::edge_only(&plain) {
             let times = self.seeds(*users)?.map(|_| edge.tpt_ms).collect();
-            judged.push(self.judged(point, "edge_only", times, String::new()));
+            judged.push(self.rival(point, "edge_only", times, String::new()));
         }
         let lengths = self.plan.draft_lengths.iter().map(|n| format!("draft_length={n}"));
         let thresholds =
@@ -146,7 +169,42 @@ impl<'a> Rivals<'a> {
         let (serial, pipesd) = (&self.serial, &self.pipesd);
         judged.push(self.best(point, "serial", serial, &environment, lengths.collect())?);
         judged.push(self.best(point, "pipesd", pipesd, &environment, thresholds.collect())?);
-        Ok(judged)
+        let (bound, distances) = self.bound(point, &plain, &judged)?;
+        Ok(Judged { rivals: judged, bound, distances })
+    }
+
+    /// The bound, and how far the splits are from it, run by run; none where users share the target.
+    fn bound(
+        &self,
+        point: Point<'_>,
+        plain: &Setup,
+        judged: &[Rival],
+    ) -> Result<(Option<Row>, Vec<Row>)> {
+        if point.variant.users > 1 {
+            return Ok((None, Vec::new()));
+        }
+        let seeds = self.seeds(1)?.take(BOUND_SEEDS);
+        let bounds =
+            seeds.map(|seed| Ok(clairvoyant(plain, Seed(seed), EmptyNavs::Forbidden)?.tpt_ms));
+        let bounds = bounds.collect::<Result<Vec<f64>>>()?;
+        let of = |name: &str, metric: &str, values: &[f64]| {
+            let row = self.row(point, name, values, String::new());
+            Row { metric: metric.to_owned(), ..row }
+        };
+        let mut distances = Vec::new();
+        for Rival { row, times } in judged {
+            if !SPLITS.contains(&row.method.as_str()) {
+                continue;
+            }
+            let ratios =
+                times.iter().zip(&bounds).map(|(time, bound)| above(*time, *bound, &row.command));
+            let ratios = ratios.collect::<Result<Vec<f64>>>()?;
+            let command = row.command.clone();
+            distances.push(Row { command, ..of(&row.method, DISTANCE, &ratios) });
+        }
+        // Not among the times of those that can be chosen.
+        let bound = Row { role: Role::Reference, ..of("bound", "tpt_bound_ms", &bounds) };
+        Ok((Some(bound), distances))
     }
 
     /// Seeds that judge a point: fewer where each run decodes for many users.
@@ -164,7 +222,7 @@ impl<'a> Rivals<'a> {
         base: &Configuration,
         environment: &[String],
         settings: Vec<String>,
-    ) -> Result<Judged> {
+    ) -> Result<Rival> {
         let tokens = self.context.size.tokens;
         let users = point.variant.users;
         let runs = u64::from((CHOICE_RUNS / users).max(1));
@@ -190,11 +248,11 @@ impl<'a> Rivals<'a> {
             sets,
         };
         let command = command(&choice, self.context.seed, count, tokens);
-        Ok(self.judged(point, name, times?, command))
+        Ok(self.rival(point, name, times?, command))
     }
 
-    fn judged(&self, point: Point<'_>, name: &str, times: Vec<f64>, command: String) -> Judged {
-        Judged { row: self.row(point, name, &times, command), times }
+    fn rival(&self, point: Point<'_>, name: &str, times: Vec<f64>, command: String) -> Rival {
+        Rival { row: self.row(point, name, &times, command), times }
     }
 
     fn row(&self, point: Point<'_>, name: &str, times: &[f64], command: String) -> Row {
@@ -219,13 +277,37 @@ fn mean_tpt(setup: &Setup, seeds: std::ops::Range<u64>) -> Result<f64> {
     Ok(times?.iter().sum::<f64>() / count)
 }
 
-/// Who wins at each point, and how many times as fast as the next one.
-fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], judged: &[Vec<Judged>]) -> Table {
-    let caption = format!(
-        "{}: the fastest deployment by round-trip time, and how many times as fast as the next one; `~`: \
-         the runs do not tell the two apart",
-        variant.name
-    );
+/// The deployments that draft on the edge and verify in the cloud.
+const SPLITS: [&str; 2] = ["serial", "pipesd"];
+
+/// What a map shows of a point.
+struct Shown {
+    what: &'static str,
+    cell: fn(&Judged) -> String,
+}
+
+impl Shown {
+    const WINNER: Self = Self {
+        what: "the fastest deployment by round-trip time, and how many times as fast as the next one; `~`: the \
+               runs do not tell the two apart",
+        cell: winner,
+    };
+    const DISTANCE: Self = Self {
+        what: "the faster of serial and pipesd by round-trip time, in multiples of the clairvoyant bound of the \
+               same runs",
+        cell: distance,
+    };
+}
+
+/// One cell for each point of a variant.
+fn map(
+    plan: &Plan,
+    variant: &Variant,
+    points: &[Point<'_>],
+    judged: &[Judged],
+    shown: &Shown,
+) -> Table {
+    let caption = format!("{}: {}", variant.name, shown.what);
     let titles: Vec<String> =
         plan.round_trip_ms.iter().map(|round_trip| format!("{round_trip} ms")).collect();
     let mut header = vec!["uplink (Mbit/s)"];
@@ -233,7 +315,7 @@ fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], judged: &[Vec<Judge
     let mut table = Table::new(caption, &header, 1);
     let of_variant = points.iter().zip(judged).filter(|(point, _)| point.variant == variant);
     let cells: Vec<(&Point<'_>, String)> =
-        of_variant.map(|(point, judged)| (point, winner(judged))).collect();
+        of_variant.map(|(point, judged)| (point, (shown.cell)(judged))).collect();
     for line in cells.chunk_by(|(a, _), (b, _)| a.uplink_mbps == b.uplink_mbps) {
         let mut words = vec![line[0].0.uplink_mbps.to_string()];
         words.extend(line.iter().map(|(_, words)| words.clone()));
@@ -243,8 +325,8 @@ fn map(plan: &Plan, variant: &Variant, points: &[Point<'_>], judged: &[Vec<Judge
 }
 
 /// `pipesd 1.3x`, or `pipesd ~ serial` where the interval of their differences, seed by seed, holds 0.
-fn winner(judged: &[Judged]) -> String {
-    let mut order: Vec<&Judged> = judged.iter().collect();
+fn winner(judged: &Judged) -> String {
+    let mut order: Vec<&Rival> = judged.rivals.iter().collect();
     order.sort_by(|a, b| a.row.ours.mean.total_cmp(&b.row.ours.mean));
     let [first, second, ..] = order[..] else { return String::new() };
     let differences: Vec<f64> =
@@ -253,4 +335,10 @@ fn winner(judged: &[Judged]) -> String {
         return format!("{} ~ {}", first.row.method, second.row.method);
     }
     format!("{} {:.1}x", first.row.method, second.row.ours.mean / first.row.ours.mean)
+}
+
+/// `pipesd 1.31`.
+fn distance(judged: &Judged) -> String {
+    let nearest = judged.distances.iter().min_by(|a, b| a.ours.mean.total_cmp(&b.ours.mean));
+    nearest.map_or("-".to_owned(), |row| format!("{} {:.2}", row.method, row.ours.mean))
 }

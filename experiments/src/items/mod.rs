@@ -22,6 +22,7 @@ pub(crate) use self::live_cells::{LiveCell, table1_cells};
 #[cfg(test)]
 pub(crate) use self::report::Measured;
 pub(crate) use self::report::{Report, Role, Row, Table};
+use crate::keep::Checkpoint;
 
 /// The shipped plans in the order of the paper.
 const PLANS: &[&str] = &[
@@ -63,6 +64,8 @@ pub(crate) struct Head {
     pub(crate) size: Size,
     /// What is run as a test that all of it works.
     pub(crate) smoke: Size,
+    /// Roughly how long it takes on two cores \[s\], for the estimate of the time left.
+    pub(crate) cost_s: f64,
     /// What the paper leaves out.
     #[serde(default)]
     pub(crate) unpublished: Option<String>,
@@ -103,7 +106,7 @@ pub(crate) struct Item {
 }
 
 /// How an item is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     /// The item's head.
     pub(crate) head: &'a Head,
@@ -113,6 +116,10 @@ pub(crate) struct Context<'a> {
     pub(crate) size: Size,
     /// Runs at a time.
     pub(crate) jobs: Option<u32>,
+    /// What progress is shown under.
+    pub(crate) label: &'a str,
+    /// Tasks that are done from before, and where those that end are kept.
+    pub(crate) checkpoint: &'a Checkpoint,
 }
 
 impl Item {
@@ -145,7 +152,7 @@ impl Item {
 
     /// Does what the plan says.
     pub(crate) fn run(&self, context: &Context<'_>) -> Result<Report> {
-        match &self.kind {
+        let mut report = match &self.kind {
             Kind::Comparison(plan) => comparison::run(plan, context),
             Kind::Energy(plan) => energy::run(plan, context),
             Kind::Tuners(plan) => tuners::run(plan, context),
@@ -153,8 +160,14 @@ impl Item {
             Kind::OverTime(plan) => over_time::run(plan, context),
             Kind::BreakEven(plan) => break_even::run(plan, context),
             Kind::Overheads(plan) => overheads::run(plan, context),
+        }?;
+        // What no single run makes is made by the item.
+        for row in report.rows.iter_mut().filter(|row| row.command.is_empty()) {
+            row.command.clone_from(&report.command);
         }
+        Ok(report)
     }
 }
 
-const HEAD_KEYS: &[&str] = &["item", "title", "kind", "size", "smoke", "unpublished", "notes"];
+const HEAD_KEYS: &[&str] =
+    &["item", "title", "kind", "size", "smoke", "cost_s", "unpublished", "notes"];

@@ -7,6 +7,7 @@ use pipesd_core::message::UploadReport;
 use pipesd_core::monitor::{Estimates, Monitor};
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Duration, as_millis};
+use pipesd_sim::link::LinkConfig;
 use pipesd_sim::world::Recording;
 use serde::Deserialize;
 
@@ -56,7 +57,7 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         rows: Vec::new(),
     };
     report.rows = rows.uploads(&seen).drafts(&seen).rows;
-    report.tables.push(table(plan, &seen));
+    report.tables.push(table(plan, &setup.uplink, &seen));
     Ok(report)
 }
 
@@ -157,17 +158,22 @@ fn grouped(values: impl Iterator<Item = (u32, f64)>) -> BTreeMap<u32, Vec<f64>> 
     groups
 }
 
-fn table(plan: &Plan, seen: &[Seen]) -> Table {
+/// The start-up of the link that was measured.
+fn configured(uplink: &LinkConfig) -> String {
+    match uplink {
+        LinkConfig::Affine(link) => format!("{} (configured)", ms(link.startup)),
+        LinkConfig::Packet(_) => String::new(),
+    }
+}
+
+fn table(plan: &Plan, uplink: &LinkConfig, seen: &[Seen]) -> Table {
     let mut table = Table::new(
         "What the monitors believed in the end",
         &["estimate", "mean", "sd", "paper"],
         1,
     );
-    let paper = [
-        "25 (configured)".to_owned(),
-        String::new(),
-        format!("{} (model alone)", plan.published_draft_ms),
-    ];
+    let paper =
+        [configured(uplink), String::new(), format!("{} (model alone)", plan.published_draft_ms)];
     let names = ["α: start-up (ms)", "β: upload of a token (ms)", "γ: draft step (ms)"];
     for (index, (name, paper)) in names.into_iter().zip(paper).enumerate() {
         let values: Vec<f64> = seen.iter().map(|seen| seen.fitted()[index]).collect();

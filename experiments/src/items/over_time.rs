@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use pipesd_core::event::{Event, TuningEvent};
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Duration, Instant};
 use pipesd_core::trigger::Thresholds;
 use pipesd_core::upload::dp::{self, UploadCosts};
-use pipesd_sim::world::{Recording, Setup};
-use serde::Deserialize;
+use pipesd_sim::bound::{EmptyNavs, achieve, clairvoyant, clairvoyant_from, decoding_starts};
+use pipesd_sim::reference;
+use pipesd_sim::world::{Recording, Setup, run as run_one};
+use serde::{Deserialize, Serialize};
 
-use super::{Context, Report, Row, Table};
+use super::comparison::{DISTANCE, above, without_method};
+use super::{Context, Report, Role, Row, Table};
 use crate::input::{Choice, Configuration, seed_range};
-use crate::runner::map_all;
+use crate::runner::map_kept;
 use crate::statistics::Statistic;
 
 /// A plan's body.
@@ -40,17 +43,21 @@ struct Line {
 }
 
 /// What is read off one run, bin by bin.
+#[derive(Serialize, Deserialize)]
 struct Followed {
     /// Time spent decoding \[ms\].
     decoding_ms: Vec<f64>,
     /// Output tokens.
     tokens: Vec<u32>,
     /// What changes in steps, by metric, as each bin leaves it; None: it is not known yet.
-    steps: BTreeMap<&'static str, Vec<Option<f64>>>,
+    steps: BTreeMap<String, Vec<Option<f64>>>,
+    /// Time per token in multiples of the bound from the run's own starts.
+    distance: f64,
 }
 
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let tokens = context.size.tokens;
+    let seeds: Vec<u64> = seed_range(context.seed, context.size.seeds)?.collect();
     let mut tasks = Vec::new();
     for line in &plan.lines {
         let choice = Choice {
@@ -63,15 +70,25 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         // All runs meet the same rates at the same times, or a mean over them would show none.
         setup.uplink = setup.uplink.at_phase(0.0);
         setup.downlink = setup.downlink.at_phase(0.0);
-        tasks.extend(seed_range(context.seed, context.size.seeds)?.map(|s| (setup.clone(), s)));
+        tasks.extend(seeds.iter().map(|&seed| (setup.clone(), Seed(seed), false)));
     }
-    let followed = map_all(&tasks, &context.head.item, context.jobs, |(setup, seed)| {
-        let run = pipesd_sim::world::run(setup, Seed(*seed))?;
-        Ok(follow(plan, run.recording.as_ref().expect("recorded")))
+    let plain = without_method(&tasks.first().context("a plan has lines")?.0);
+    tasks.extend(seeds.iter().map(|&seed| (plain.clone(), Seed(seed), true)));
+    let followed = map_kept(&tasks, "runs", context, |(setup, seed, bound)| {
+        let run = if *bound {
+            achieve(setup, *seed, &clairvoyant(setup, *seed, EmptyNavs::Forbidden)?)?
+        } else {
+            run_one(setup, *seed)?
+        };
+        let recording = run.recording.as_ref().expect("recorded");
+        let starts = decoding_starts(&recording.events);
+        let least = clairvoyant_from(setup, *seed, EmptyNavs::Forbidden, &starts)?.tpt_ms;
+        let distance = above(run.summary.tpt_ms, least, &format!("seed {}", seed.0))?;
+        Ok(Followed { distance, ..follow(plan, recording) })
     })?;
-    let by_line: Vec<&[Followed]> = followed.chunks(context.size.seeds as usize).collect();
+    let mut by_line: Vec<&[Followed]> = followed.chunks(seeds.len()).collect();
     let mut report = Report::new(context);
-    let rates = rates(plan, &tasks[0].0);
+    let rates = rates(plan, &plain);
     for (bin, &rate) in rates.iter().enumerate() {
         let value = Statistic { mean: rate, sd: None, ci95: None };
         report.rows.push(row(plan, "link", "uplink_mbps", bin, value));
@@ -80,7 +97,39 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         report.rows.extend(line_rows(plan, line, runs));
     }
     report.tables.push(table(plan, &rates, &by_line));
+    let bound = by_line.pop().context("the bound is followed too")?;
+    report.rows.extend(reference_rows(plan, &plain, &seeds, bound));
+    for (line, runs) in plan.lines.iter().zip(&by_line) {
+        let distances: Vec<f64> = runs.iter().map(|run| run.distance).collect();
+        let distances = Statistic::of(&distances);
+        let Plan { profile, scenario, .. } = plan;
+        report.rows.push(Row::ours(profile, scenario, &line.name, DISTANCE, distances));
+    }
     Ok(report)
+}
+
+/// The bound as it is reached, bin by bin, and what no link moves.
+fn reference_rows(plan: &Plan, setup: &Setup, seeds: &[u64], bound: &[Followed]) -> Vec<Row> {
+    let cloud: Vec<f64> =
+        seeds.iter().map(|&seed| reference::cloud_only(setup, Seed(seed)).tpt_ms).collect();
+    let edge = reference::edge_only(setup).map(|edge| Statistic {
+        mean: edge.tpt_ms,
+        sd: None,
+        ci95: None,
+    });
+    let mut rows = Vec::new();
+    for bin in 0..bins(plan) {
+        let lines = [
+            ("bound", pooled(bound, bin..bin + 1)),
+            ("cloud_only", Some(Statistic::of(&cloud))),
+            ("edge_only", edge),
+        ];
+        for (name, value) in lines {
+            let value = value.map(|value| row(plan, name, "tpt_ms", bin, value));
+            rows.extend(value.map(|row| Row { role: Role::Reference, ..row }));
+        }
+    }
+    rows
 }
 
 fn bins(plan: &Plan) -> usize {
@@ -90,14 +139,15 @@ fn bins(plan: &Plan) -> usize {
 fn follow(plan: &Plan, recording: &Recording) -> Followed {
     let bins = bins(plan);
     let width = Duration::from_secs(u64::from(plan.bin_s));
-    let mut followed =
-        Followed { decoding_ms: vec![0.0; bins], tokens: vec![0; bins], steps: BTreeMap::new() };
+    let (decoding_ms, tokens) = (vec![0.0; bins], vec![0; bins]);
+    let mut followed = Followed { decoding_ms, tokens, steps: BTreeMap::new(), distance: 1.0 };
     let mut since: Option<Instant> = None;
     for stamped in &recording.events {
         let at = stamped.at;
         let bin = ((at - Instant::ZERO).as_nanos() / width.as_nanos()) as usize;
-        let mut step = |metric, value: f64| {
-            followed.steps.entry(metric).or_insert_with(|| vec![None; bins])[bin] = Some(value);
+        let mut step = |metric: &str, value: f64| {
+            let steps = followed.steps.entry(metric.to_owned());
+            steps.or_insert_with(|| vec![None; bins])[bin] = Some(value);
         };
         match stamped.event {
             Event::DecodingStarted { .. } => since = Some(at),
@@ -167,8 +217,7 @@ fn line_rows(plan: &Plan, line: &Line, runs: &[Followed]) -> Vec<Row> {
             rows.push(row(plan, &line.name, "tpt_ms", bin, value));
         }
     }
-    let metrics: BTreeSet<&'static str> =
-        runs.iter().flat_map(|run| run.steps.keys().copied()).collect();
+    let metrics: BTreeSet<&String> = runs.iter().flat_map(|run| run.steps.keys()).collect();
     for metric in metrics {
         for bin in 0..bins(plan) {
             let values: Vec<f64> =
@@ -214,8 +263,6 @@ fn pooled(runs: &[Followed], bins: Range<usize>) -> Option<Statistic> {
 fn row(plan: &Plan, name: &str, metric: &str, bin: usize, ours: Statistic) -> Row {
     Row {
         x: Some((bin as f64 + 0.5) * f64::from(plan.bin_s)),
-        // No single run: all of them begin at the start of the bandwidth trace.
-        command: "pipesd reproduce s4".to_owned(),
         ..Row::ours(&plan.profile, &plan.scenario, name, metric, ours)
     }
 }
@@ -224,7 +271,10 @@ fn row(plan: &Plan, name: &str, metric: &str, bin: usize, ours: Statistic) -> Ro
 fn table(plan: &Plan, rates: &[f64], by_line: &[&[Followed]]) -> Table {
     let mut header = vec!["from (s)", "uplink (Mbit/s)"];
     header.extend(plan.lines.iter().map(|line| line.name.as_str()));
-    let mut table = Table::new("Time per token (ms) while a rate holds [95 %]", &header, 0);
+    header.push("bound");
+    let caption = "Time per token (ms) while a rate holds [95 %]; bound: the clairvoyant bound's own \
+                   schedule, which is ahead of the others and so meets the rates with other tokens";
+    let mut table = Table::new(caption, &header, 0);
     let cells = |bins: Range<usize>| -> Vec<String> {
         let cell = |runs: &&[Followed]| match pooled(runs, bins.clone()) {
             Some(Statistic { mean, ci95: Some([low, high]), .. }) => {
@@ -245,6 +295,17 @@ fn table(plan: &Plan, rates: &[f64], by_line: &[&[Followed]]) -> Table {
     }
     let mut line = vec!["all".to_owned(), String::new()];
     line.extend(cells(0..start));
+    table.rows.push(line);
+    let mut line = vec!["distance to the bound".to_owned(), String::new()];
+    line.extend(by_line.iter().map(|runs| {
+        let distances: Vec<f64> = runs.iter().map(|run| run.distance).collect();
+        match Statistic::of(&distances) {
+            Statistic { mean, ci95: Some([low, high]), .. } => {
+                format!("{mean:.2} [{low:.2}, {high:.2}]")
+            }
+            Statistic { mean, .. } => format!("{mean:.2}"),
+        }
+    }));
     table.rows.push(line);
     table
 }

@@ -55,6 +55,7 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         "plans",
         "measurements",
         "probes (ms)",
+        "probes (% of decoding)",
         "decoding (s)",
         "ms per token",
     ];
@@ -112,11 +113,12 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
 /// What is counted, and its digits for people.
 type Count = (&'static str, usize, fn(&Asked) -> f64);
 
-const COUNTS: [Count; 6] = [
+const COUNTS: [Count; 7] = [
     ("fits", 1, |asked| asked.fits.len() as f64),
     ("plans", 1, |asked| asked.plans.len() as f64),
     ("measurements", 0, |asked| (asked.uploads.len() + asked.steps.len()) as f64),
     ("probes_ms", 0, |asked| asked.probes_ms),
+    ("probes_pct", 1, |asked| 0.1 * asked.probes_ms / asked.decoding_s),
     ("decoding_s", 1, |asked| asked.decoding_s),
     ("tpt_ms", 1, |asked| asked.tpt_ms),
 ];

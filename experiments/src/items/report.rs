@@ -2,6 +2,7 @@
 //! are all made of it.
 
 use anyhow::{Context as _, Result};
+use pipesd_plots::results::COLUMNS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -55,7 +56,7 @@ pub(crate) struct Row {
     pub(crate) ours: Statistic,
     pub(crate) paper: Option<f64>,
     pub(crate) role: Role,
-    /// What runs it again; empty where no single command does.
+    /// What makes it again: one run, or the item where no single run does.
     pub(crate) command: String,
 }
 
@@ -217,7 +218,7 @@ impl Report {
         document
     }
 
-    /// One line for each row.
+    /// One line for each row, with the columns that figures are drawn from.
     pub(crate) fn csv(&self) -> Result<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(COLUMNS)?;
@@ -250,26 +251,3 @@ impl Report {
         Ok(String::from_utf8(bytes)?)
     }
 }
-
-/// The columns of `rows.csv`; an empty field is none.
-const COLUMNS: [&str; 19] = [
-    "item",
-    "dataset",
-    "scenario",
-    "variant",
-    "x",
-    "y",
-    "method",
-    "metric",
-    "mean",
-    "sd",
-    "ci95_low",
-    "ci95_high",
-    "paper",
-    "role",
-    "seed",
-    "seeds",
-    "tokens",
-    "version",
-    "command",
-];

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use pipesd_core::seed::Seed;
 use serde::Deserialize;
 
+use super::comparison::{DISTANCE, Lines, TITLES, above, lines_caption, without_method};
 use super::{Context, Report, Role, Row, Table};
 use crate::cli::Strategy;
 use crate::input::{Choice, Configuration, seed_range};
-use crate::runner::map_all;
-use crate::search::{Budget, search, threshold_keys, validate};
+use crate::runner::map_kept;
+use crate::search::{
+    Budget, VALIDATION_SEEDS, VALIDATION_TOKENS, search, threshold_keys, validate,
+};
 use crate::statistics::Statistic;
 
 /// A plan's body.
@@ -34,6 +38,10 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let mut header = vec!["dataset", "tokens a candidate", "without tuning"];
     header.extend(STRATEGIES.map(Strategy::word));
     let mut table = Table::new("Time per token (ms) with the thresholds found", &header, 1);
+    let mut header = vec!["dataset"];
+    header.extend(TITLES);
+    let judging: Vec<Seed> = VALIDATION_SEEDS.map(Seed).collect();
+    let mut references = Table::new(lines_caption(judging.len(), false, false), &header, 1);
     for profile in &plan.profiles {
         let choice = Choice {
             profile: profile.clone(),
@@ -43,10 +51,18 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         };
         let configuration = Configuration::load(&choice)?;
         let untuned = validate(&configuration)?;
+        // On the prompts that judge what was found.
+        let setup = without_method(&configuration.setup(VALIDATION_TOKENS, false)?);
+        let stage = format!("{profile}, references");
+        let lines = map_kept(&[setup], &stage, context, |setup| Lines::of(setup, &judging))?;
+        let lines = lines.first().context("one place has one set of lines")?;
+        references.rows.push([vec![profile.clone()], lines.cells()].concat());
         let more = (*profile == plan.profiles[0]).then_some(plan.more_tokens);
         for tokens in std::iter::once(context.size.tokens).chain(more) {
             let budget = Budget { evaluations: plan.evaluations, tokens };
-            let found = searches(&configuration, budget, context)?;
+            let stage = format!("{profile}, {tokens} tokens");
+            let found = searches(&configuration, budget, &stage, context)?;
+            let variant = Some(format!("{tokens} tokens"));
             let published =
                 (tokens == context.head.size.tokens).then(|| plan.published.get(profile)).flatten();
             let mut line = vec![profile.clone(), tokens.to_string(), format!("{untuned:.0}")];
@@ -54,19 +70,34 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
                 let paper = published.and_then(|values| values.get(strategy.word())).copied();
                 let (name, ours) = (strategy.word(), Statistic::of(values));
                 let row = Row {
-                    variant: Some(format!("{tokens} tokens")),
+                    variant: variant.clone(),
                     paper,
                     role: paper.map_or(Role::Ours, |_| Role::Prediction),
                     command: command(plan, profile, *strategy, tokens, context),
                     ..Row::ours(profile, &plan.scenario, name, "tpt_ms", ours)
                 };
                 line.push(cell(&row));
+                let command = row.command.clone();
                 report.rows.push(row);
+                let Some(bound) = lines.bound_ms() else { continue };
+                let times = values.iter().map(|&tpt_ms| {
+                    let what = format!("what a {name} search found");
+                    above(tpt_ms, bound, &what)
+                });
+                let distance = Statistic::of(&times.collect::<Result<Vec<f64>>>()?);
+                let distance = Row::ours(profile, &plan.scenario, name, DISTANCE, distance);
+                report.rows.push(Row { variant: variant.clone(), command, ..distance });
             }
             table.rows.push(line);
+            for (name, metric, value) in lines.named() {
+                let line = Row::ours(profile, &plan.scenario, name, metric, value);
+                let role = Role::Reference;
+                report.rows.push(Row { variant: variant.clone(), role, ..line });
+            }
         }
     }
     report.tables.push(table);
+    report.tables.push(references);
     Ok(report)
 }
 
@@ -74,13 +105,14 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
 fn searches(
     configuration: &Configuration,
     budget: Budget,
+    stage: &str,
     context: &Context<'_>,
 ) -> Result<Vec<Vec<f64>>> {
     let keys = threshold_keys(configuration)?;
     let seeds = seed_range(context.seed, context.size.seeds)?;
     let tasks: Vec<(Strategy, u64)> =
         STRATEGIES.iter().flat_map(|&s| seeds.clone().map(move |seed| (s, seed))).collect();
-    let found = map_all(&tasks, &context.head.item, context.jobs, |&(strategy, seed)| {
+    let found = map_kept(&tasks, stage, context, |&(strategy, seed)| {
         search(configuration, &keys, strategy, budget, seed)
             .map(|found| found.tpt_ms)
             .with_context(|| format!("the {} search with seed {seed}", strategy.word()))

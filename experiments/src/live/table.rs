@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     }
     let tokens = options.tokens.unwrap_or(TOKENS);
     let cells = chosen(options)?;
-    let folder = options.out.join("table1-live");
+    let folder = options.out.clone().unwrap_or_else(|| "results".into()).join("table1-live");
     let path = folder.join("cells.json");
     let mut done = if options.fresh { Vec::new() } else { kept(&path)? };
     let scenes = cells

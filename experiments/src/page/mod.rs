@@ -14,13 +14,12 @@ mod strip;
 mod svg;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::cli::Reproduce;
-use crate::items::{Item, Report};
+use crate::items::Report;
 use crate::output;
 
 pub(crate) use self::drawing::figures;
@@ -55,23 +54,15 @@ pub(crate) struct Section<'a> {
 ///
 /// # Errors
 /// If a figure is not an SVG, or the file cannot be written.
-pub(crate) fn write(options: &Reproduce, sections: &[Section<'_>]) -> Result<PathBuf> {
-    let path = options.out.join(FILE);
-    output::write_file(&path, &page(&command(options, sections), options.smoke, sections)?)?;
+pub(crate) fn write(
+    folder: &Path,
+    command: &str,
+    smoke: bool,
+    sections: &[Section<'_>],
+) -> Result<PathBuf> {
+    let path = folder.join(FILE);
+    output::write_file(&path, &page(command, smoke, sections)?)?;
     Ok(path)
-}
-
-/// What makes the page again. The folder and the number of jobs are left out: they change nothing.
-fn command(options: &Reproduce, sections: &[Section<'_>]) -> String {
-    let mut words = vec!["pipesd reproduce".to_owned()];
-    if sections.len() < Item::shipped().len() {
-        words.extend(sections.iter().map(|section| section.report.item.clone()));
-    }
-    words.extend(options.smoke.then(|| "--smoke".to_owned()));
-    words.extend((options.seed != 1).then(|| format!("--seed {}", options.seed)));
-    words.extend(options.seeds.map(|seeds| format!("--seeds {seeds}")));
-    words.extend(options.tokens.map(|tokens| format!("--tokens {tokens}")));
-    words.join(" ")
 }
 
 /// The page as text.

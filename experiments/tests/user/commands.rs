@@ -58,6 +58,8 @@ fn bad_settings_are_refused_by_flag() {
             &["tuning=bayes", "no constant threshold", "dual"],
         );
     }
+    let twice = ["simulate", "--set", "loss=0.1", "--set", "link=packet", "--set", "loss=0.2"];
+    refuses(&twice, &["--set loss=0.2", "twice"]);
     refuses(&["tune", "--set", "tuning=paper"], &["tuning", "pipesd tune"]);
     refuses(&["simulate", "--set", "link=packet", "--set", "loss=0.9"], &["loss=0.9", "0 to 0.5"]);
 }
@@ -370,4 +372,17 @@ fn tune_finds_thresholds_better_than_the_worst() {
     assert!(0.0 < threshold && threshold < 1.0);
     refuses(&["tune", "--method", "vanilla"], &["vanilla", "no threshold"]);
     refuses(&["tune", "--evaluations", "0"], &["--evaluations"]);
+}
+
+#[test]
+fn tune_leaves_a_threshold_alone_that_is_set() {
+    let set = ["--set", "sequence_threshold=0.9"];
+    let more = ["--evaluations", "4", "--tokens", "20", "--json"];
+    let found = stdout(&[&["tune"], &set[..], &more].concat());
+    let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+    let search = &found["strategies"][0]["searches"][0];
+    assert!(search["token_threshold"].is_number(), "{search}");
+    assert!(search["sequence_threshold"].is_null(), "{search}");
+    let both = ["--set", "token_threshold=0.9"];
+    refuses(&[&["tune"], &set[..], &both].concat(), &["sequence_threshold, token_threshold"]);
 }

@@ -50,6 +50,7 @@ const METRICS: &[(&str, &str)] = &[
     ("nav_frequency", "NAVs per output token"),
     ("draft_length_mean", "draft length (tokens)"),
     ("accepted_length_mean", "accepted length (tokens)"),
+    ("rejected_length_mean", "rejected length (tokens)"),
     ("acceptance_rate", "acceptance rate"),
     ("rollback_rate", "rollback rate"),
     ("energy_j_per_100_tokens_cloud_active", "energy (J per 100 tokens)"),

@@ -65,9 +65,10 @@ use pipesd_core::time::{Duration, Instant, as_millis, nanos};
 use self::instance::{Instance, Testbed};
 use self::search::Search;
 use self::wire::Wire;
-use crate::link::{AffineConfig, LinkConfig};
+use crate::link::{AffineConfig, LinkConfig, Rate};
 use crate::world::{
     RunError, RunResult, Setup, Truth, link_in_run, requests as requests_of, run_scripted, truths,
+    truths_of,
 };
 
 /// Whether a NAV may carry no draft token.
@@ -176,12 +177,57 @@ pub fn least(
     moves: Moves,
     starts: Option<&[Instant]>,
 ) -> Result<Bound, NotComputed> {
+    if setup.edges != 1 {
+        return Err(NotComputed::Edges(setup.edges));
+    }
+    of_texts(setup, seed, truths(setup, seed), moves, starts)
+}
+
+/// For edges that share a cloud, on links of constant rate: the time per token \[ms\] of all of them if
+/// each had the cloud for itself, knew the future, and met its own text and links. Sharing only delays:
+/// no schedule of theirs is faster, but the bound is not attained.
+///
+/// Where NAVs are verified in batches, one may ride in a pass whose overhead and base are another's: each
+/// of this bound's takes the least of all.
+///
+/// # Errors
+/// See [`NotComputed`]; so does a rate that changes, as requests begin later where edges share.
+pub fn unshared(setup: &Setup, seed: Seed, moves: Moves) -> Result<f64, NotComputed> {
+    let changes = matches!(setup.uplink.rate(), Rate::Trace { .. })
+        || matches!(setup.downlink.rate(), Rate::Trace { .. });
+    if changes && setup.edges > 1 {
+        return Err(NotComputed::Edges(setup.edges));
+    }
+    let of_edges: Vec<Vec<Truth>> =
+        (0..setup.edges).map(|edge| truths_of(setup, seed, edge).collect()).collect();
+    let passes = || of_edges.iter().flatten().flat_map(|truth| truth.passes.iter().copied());
+    let batched = setup.edges > 1 && setup.cloud.verify_batch_max > 1;
+    let least = passes().reduce(|a, b| (a.0.min(b.0), a.1.min(b.1))).filter(|_| batched);
+    let (mut decoding, mut output_tokens) = (Duration::ZERO, 0);
+    for mut of_edge in of_edges {
+        for pass in of_edge.iter_mut().flat_map(|truth| truth.passes.iter_mut()) {
+            *pass = least.unwrap_or(*pass);
+        }
+        let bound = of_texts(setup, seed, of_edge.into_iter(), moves, None)?;
+        decoding += bound.decoding;
+        output_tokens += bound.output_tokens;
+    }
+    Ok(as_millis(decoding) / output_tokens as f64)
+}
+
+fn of_texts(
+    setup: &Setup,
+    seed: Seed,
+    texts: impl Iterator<Item = Truth>,
+    moves: Moves,
+    starts: Option<&[Instant]>,
+) -> Result<Bound, NotComputed> {
     let testbed = testbed(setup, seed)?;
     let mut search = Search::default();
     let mut requests = Vec::new();
     let mut schedule = Script::default();
     let mut before: Option<Instant> = None;
-    for (index, truth) in truths(setup, seed).enumerate() {
+    for (index, truth) in texts.enumerate() {
         let start = match starts {
             None => earliest_start(setup, &testbed, &truth, before),
             Some(starts) => match starts.get(index) {
@@ -229,9 +275,6 @@ pub fn decoding_starts(events: &[Stamped]) -> Vec<Instant> {
 }
 
 fn testbed(setup: &Setup, seed: Seed) -> Result<Testbed, NotComputed> {
-    if setup.edges != 1 {
-        return Err(NotComputed::Edges(setup.edges));
-    }
     let uplink = affine(&setup.uplink, seed)?;
     let downlink = affine(&setup.downlink, seed)?;
     let format = format(setup);

@@ -157,8 +157,16 @@ pub fn link_in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
 
 /// The truth about each request of the first edge, in order.
 pub(crate) fn truths(setup: &Setup, seed: Seed) -> impl Iterator<Item = Truth> {
+    truths_of(setup, seed, 0)
+}
+
+/// The truth about each request of one edge, in order.
+pub(crate) fn truths_of(setup: &Setup, seed: Seed, edge: u32) -> impl Iterator<Item = Truth> {
     let mut texts = Texts::new(Arc::clone(&setup.profile), seed);
-    (0..requests(setup)).map(move |index| texts.whole(session_id(0, index), index as usize))
+    (0..requests(setup)).map(move |index| {
+        // As the stage numbers them: each edge begins at its own prompt of a list.
+        texts.whole(session_id(edge, index), index as usize + edge as usize)
+    })
 }
 
 /// All that can happen to the first edge's first `requests` requests, whatever the method.

@@ -1,10 +1,12 @@
 //! The clairvoyant bound against the simulator: its schedule is run and takes what it says, and no
 //! method is faster.
 
+use pipesd_core::cloud::CloudConfig;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_sim::bound::{
-    EmptyNavs, NotComputed, achieve, clairvoyant, clairvoyant_from, decoding_starts,
+    EmptyNavs, Moves, NotComputed, achieve, clairvoyant, clairvoyant_from, decoding_starts,
+    unshared,
 };
 use pipesd_sim::link::LinkConfig;
 use pipesd_sim::world::{Setup, run};
@@ -50,6 +52,23 @@ proptest! {
         });
         prop_assert!(drafting.decoding <= result.counts[0].decoding);
         prop_assert!(free.decoding <= drafting.decoding);
+    }
+}
+
+#[test]
+fn nor_do_edges_that_share_a_cloud() {
+    let moves = Moves::from(EmptyNavs::Forbidden);
+    for (name, entry) in support::PRESETS {
+        let alone = support::paper(support::method(entry), 260);
+        let bound = clairvoyant(&alone, Seed(3), EmptyNavs::Forbidden).expect("affine").tpt_ms;
+        assert_eq!(unshared(&alone, Seed(3), moves), Ok(bound), "{name}: one edge shares nothing");
+        for verify_batch_max in [1, 3] {
+            let cloud = CloudConfig { verify_batch_max };
+            let setup = Setup { edges: 3, cloud, ..alone.clone() };
+            let result = run(&setup, Seed(3)).expect("a sound run");
+            let bound = unshared(&setup, Seed(3), moves).expect("constant rates");
+            assert!(bound < result.summary.tpt_ms, "{name}, batches of {verify_batch_max}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod canaries;
 mod closed_form;
 mod conservation;
 mod draws;
+mod energy;
 mod export;
 mod log_order;
 mod measured;

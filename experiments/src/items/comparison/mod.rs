@@ -7,13 +7,16 @@ mod tables;
 use anyhow::{Context as _, Result};
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
+use pipesd_sim::energy::Usage;
 use pipesd_sim::world::{RunResult, Setup};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::plan::{Cell, Metric, Place, Plan};
+pub(crate) use self::references::{DISTANCE, Lines, TITLES, above, lines_caption, without_method};
 pub(crate) use self::tables::cell_text;
 use super::{Context, Report, Role, Row};
 use crate::input::{Choice, Configuration, command, seed_range};
-use crate::runner::{Task, run_all};
+use crate::runner::{Task, map_kept};
 use crate::statistics::Statistic;
 
 /// Runs all configurations and puts ours beside the paper's.
@@ -33,7 +36,14 @@ pub(crate) struct Simulated {
     pub(crate) choice: Choice,
     pub(crate) setup: Setup,
     /// One for each seed.
-    pub(crate) runs: Vec<RunResult>,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// What is read off a run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) summary: Summary,
+    pub(crate) usage: Usage,
 }
 
 /// Runs every configuration of the plan.
@@ -65,7 +75,11 @@ pub(crate) fn simulate(plan: &Plan, context: &Context<'_>) -> Result<Vec<Compare
             })
         })
         .collect();
-    let mut results = run_all(&tasks, &context.head.item, context.jobs)?.into_iter();
+    let results = map_kept(&tasks, "runs", context, |task| {
+        let RunResult { summary, usage, .. } = task.run()?;
+        Ok(Run { summary, usage })
+    })?;
+    let mut results = results.into_iter();
     for simulated in compared.iter_mut().flat_map(|compared| &mut compared.methods) {
         simulated.runs = results.by_ref().take(context.size.seeds as usize).collect();
     }
@@ -101,8 +115,8 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
     report.tables.extend(tables::basis(plan));
     report.figures = tables::figures(plan, &of_methods);
     references::add(plan, context, compared, &mut report)?;
-    let disorder = tables::disorder(plan, &of_methods);
-    report.notes.extend(disorder.iter().map(tables::disorder_note));
+    report.notes.extend(tables::order_note(plan, &of_methods));
+    report.notes.extend(tables::range_note(plan, &of_methods));
     Ok(report)
 }
 

@@ -38,9 +38,9 @@ pub(crate) struct Plan {
     /// The method that the others are measured against in a table of their own.
     #[serde(default)]
     pub(crate) relative_to: Option<String>,
-    /// Whether the methods stand in the paper's order, slowest first, so that ours is checked.
+    /// The least and the greatest of the paper's cells, where it gives no more.
     #[serde(default)]
-    pub(crate) ordered: bool,
+    pub(crate) published_range: Option<[f64; 2]>,
 }
 
 const fn eight() -> u32 {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Metric, Place, Plan};
@@ -142,7 +143,8 @@ pub(super) fn basis(plan: &Plan) -> Option<Table> {
 pub(super) fn figures(plan: &Plan, rows: &[Row]) -> Map<String, Value> {
     let errors = errors_by_group(plan, rows);
     if errors.is_empty() {
-        return Map::new();
+        let range = plan.published_range.map(|range| ("published_range".to_owned(), json!(range)));
+        return range.into_iter().collect();
     }
     let by_group = |of: fn(&[f64]) -> f64| -> Value {
         let roles = errors.iter().map(|(role, groups)| {
@@ -159,32 +161,101 @@ pub(super) fn figures(plan: &Plan, rows: &[Row]) -> Map<String, Value> {
     ])
 }
 
-/// Two neighbours of a row are expected in the paper's order where its gap exceeds this share.
+/// Two methods are expected in the paper's order where its values are farther apart than this share.
 const ORDER_GAP: f64 = 0.05;
 
-/// Pairs of neighbouring methods that the paper tells apart and we have the other way round, as
-/// (scenario, dataset, slower, faster) in the paper's order.
-pub(super) fn disorder(plan: &Plan, rows: &[Row]) -> Vec<[String; 4]> {
-    let mut wrong = Vec::new();
-    if !plan.ordered {
-        return wrong;
+/// Two methods at one place that the paper tells apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Pair {
+    /// The place, in words.
+    place: String,
+    metric: &'static str,
+    /// The paper's higher and lower one.
+    methods: [String; 2],
+    paper: [f64; 2],
+    ours: [f64; 2],
+    #[serde(skip)]
+    digits: usize,
+}
+
+impl Pair {
+    fn is_reversed(&self) -> bool {
+        self.ours[0] <= self.ours[1]
     }
-    for group in groups(plan, rows) {
-        for pair in group.rows.windows(2) {
-            let (slower, faster) = (pair[0], pair[1]);
-            let (Some(first), Some(second)) = (slower.paper, faster.paper) else { continue };
-            let told_apart = first - second > ORDER_GAP * second;
-            if told_apart && slower.ours.mean <= faster.ours.mean {
-                let names = [&slower.scenario, &slower.dataset, &slower.method, &faster.method];
-                wrong.push(names.map(Clone::clone));
+}
+
+/// All pairs of methods that the paper tells apart, at each place and in each figure.
+fn told_apart(plan: &Plan, rows: &[Row]) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for Group { place, metric, rows } in groups(plan, rows) {
+        for high in &rows {
+            for low in &rows {
+                let (Some(first), Some(second)) = (high.paper, low.paper) else { continue };
+                if first - second > ORDER_GAP * second.abs() {
+                    pairs.push(Pair {
+                        place: place.words().join(", "),
+                        metric: metric.key(),
+                        methods: [high, low].map(|row| row.method.clone()),
+                        paper: [first, second],
+                        ours: [high, low].map(|row| row.ours.mean),
+                        digits: metric.0.digits,
+                    });
+                }
             }
         }
     }
-    wrong
+    pairs
 }
 
-pub(super) fn disorder_note([scenario, dataset, slower, faster]: &[String; 4]) -> String {
-    format!("Out of order: {dataset} in {scenario}: {slower} should be slower than {faster}.")
+/// Pairs that we have the other way round, or not apart at all.
+pub(super) fn disorder(plan: &Plan, rows: &[Row]) -> Vec<Pair> {
+    told_apart(plan, rows).into_iter().filter(Pair::is_reversed).collect()
+}
+
+/// How far the paper's order of methods holds; None where it has no two values to compare.
+pub(super) fn order_note(plan: &Plan, rows: &[Row]) -> Option<String> {
+    let pairs = told_apart(plan, rows).len();
+    let reversed = disorder(plan, rows);
+    if pairs == 0 {
+        return None;
+    }
+    let mut note = format!(
+        "Order: of the {pairs} pairs of methods that the paper has more than 5 % apart at one place, {} stand \
+         in its order here",
+        pairs - reversed.len()
+    );
+    let several = plan.metrics.len() > 1;
+    let words = reversed.iter().map(|pair| {
+        let Pair { place, metric, methods: [high, low], paper, ours, digits } = pair;
+        let figure = if several { format!(" ({metric})") } else { String::new() };
+        format!(
+            "{place}{figure}: {high} above {low} in the paper ({:.digits$} and {:.digits$}), here \
+             {:.digits$} and {:.digits$}",
+            paper[0], paper[1], ours[0], ours[1]
+        )
+    });
+    let words: Vec<String> = words.collect();
+    note.push_str(if words.is_empty() { "." } else { "; not so: " });
+    note.push_str(&words.join("; "));
+    Some(note)
+}
+
+/// Our cells against the range that the paper gives of its own.
+pub(super) fn range_note(plan: &Plan, rows: &[Row]) -> Option<String> {
+    let [low, high] = plan.published_range?;
+    let ours = rows.iter().filter(|row| row.metric == plan.metrics[0].key());
+    let ours: Vec<f64> = ours.map(|row| row.ours.mean).collect();
+    let least = ours.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let within = ours.iter().filter(|value| (low..=high).contains(*value)).count();
+    Some(format!(
+        "Range: ours {least:.0} to {most:.0}, the paper's {low} to {high} (least {:+.1} %, greatest \
+         {:+.1} %); {within} of our {} cells lie within the paper's range. Its pairs are not published, so that \
+         no cell can be held against another.",
+        100.0 * (least / low - 1.0),
+        100.0 * (most / high - 1.0),
+        ours.len()
+    ))
 }
 
 fn mean(errors: &[f64]) -> f64 {
