@@ -1,37 +1,31 @@
 //! Results that are kept: written whole or not at all, and used again only by the program that made them,
 //! with the same options.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::items::{Report, Size};
 use crate::output;
+use crate::program;
 
 /// Knows which program this is.
 pub(crate) struct Keeper {
-    program: u64,
+    program: String,
 }
 
 /// Marks a folder as complete: written last, removed first.
 const MARK: &str = ".complete";
 
 impl Keeper {
-    /// Reads the program itself: plans, profiles and code are all in it, and a version number is not
-    /// raised by each change.
+    /// Reads the program itself.
     pub(crate) fn new() -> Result<Self> {
-        let path = std::env::current_exe().context("the program's own path is not known")?;
-        let program = std::fs::read(&path)
-            .with_context(|| format!("{}: the program cannot be read", path.display()))?;
-        let mut hasher = DefaultHasher::new();
-        program.hash(&mut hasher);
-        Ok(Self { program: hasher.finish() })
+        Ok(Self { program: program::fingerprint()? })
     }
 
     /// What results must have been made with to be used again.
     pub(crate) fn fingerprint(&self, seed: u64, Size { seeds, tokens }: Size) -> String {
-        format!("program {:016x} seed {seed} seeds {seeds} tokens {tokens}\n", self.program)
+        format!("program {} seed {seed} seeds {seeds} tokens {tokens}\n", self.program)
     }
 
     /// The report that is kept in `folder`, if it is complete and of this fingerprint.

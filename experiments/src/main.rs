@@ -13,6 +13,7 @@ mod items;
 mod keep;
 mod output;
 mod page;
+mod program;
 mod runner;
 mod search;
 mod statistics;

@@ -9,7 +9,7 @@ use crate::output;
 use crate::runner::pool;
 use crate::runner::progress_bar;
 use crate::sweep::{
-    Overrides, Plan, Points, Rows, Shard, Table, execute, merge, print_json, print_table,
+    Overrides, Parts, Plan, Points, Rows, Shard, Table, execute, print_json, print_table,
 };
 
 pub(crate) fn run(options: &Sweep) -> Result<()> {
@@ -29,11 +29,17 @@ pub(crate) fn run(options: &Sweep) -> Result<()> {
         return output::print(&text);
     }
     let folder = options.out.clone().unwrap_or_else(|| default_folder(options));
+    // Before the folder is claimed: bad shards leave nothing behind.
+    let parts = match options.merge.as_slice() {
+        [] => None,
+        folders => Some(Parts::open(&rows, folders)?),
+    };
     let mut table = Table::open(&folder, &rows)?;
-    if !options.merge.is_empty() {
-        merge(&rows, &options.merge, &mut table)?;
-    } else if table.rows < rows.count() {
-        run_rows(&rows, options.jobs, &mut table)?;
+    if table.rows < rows.count() {
+        match parts {
+            Some(parts) => parts.merge(&rows, &mut table)?,
+            None => run_rows(&rows, options.jobs, &mut table)?,
+        }
     }
     let path = table.finish()?;
     if options.json {

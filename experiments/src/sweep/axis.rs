@@ -103,12 +103,19 @@ fn single(key: &str, item: &DeValue<'_>) -> Result<String, String> {
             }
             Ok(text.to_string())
         }
-        other if names => Err(format!("expected a name or a path, not a {}", other.type_str())),
+        other if names => Err(format!("expected a name or a path, not {}", kind(other))),
         DeValue::Boolean(boolean) => Ok(boolean.to_string()),
         DeValue::Integer(integer) if integer.radix() == 10 => number(integer.as_str()),
         DeValue::Float(float) => number(float.as_str()),
-        other => Err(format!("expected a value, a range or a list, not a {}", other.type_str())),
+        other => Err(format!("expected a value, a range or a list, not {}", kind(other))),
     }
+}
+
+/// What a value is, in words.
+pub(crate) fn kind(value: &DeValue<'_>) -> String {
+    let name = value.type_str();
+    let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {name}")
 }
 
 fn number(text: &str) -> Result<String, String> {
