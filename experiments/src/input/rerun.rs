@@ -30,7 +30,7 @@ pub(crate) fn command(choice: &Choice, seed: u64, seeds: u32, tokens: u64) -> St
 }
 
 /// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "=_-./+,:".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

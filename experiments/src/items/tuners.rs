@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::{Context, Report, Role, Row, Table};
 use crate::cli::Strategy;
-use crate::input::{Choice, Configuration, seed_range};
+use crate::input::{Choice, Configuration};
 use crate::runner::map_all;
-use crate::search::{Budget, search, threshold_keys, validate};
+use crate::search::{Budget, search, search_seeds, threshold_keys, validate};
 use crate::statistics::Statistic;
 
 /// A plan's body.
@@ -26,8 +26,7 @@ pub(crate) struct Plan {
     published: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
-const STRATEGIES: [Strategy; 4] =
-    [Strategy::Bayes, Strategy::Paper, Strategy::Grid, Strategy::Random];
+const STRATEGIES: [Strategy; 5] = Strategy::ALL;
 
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let mut report = Report::new(context);
@@ -77,7 +76,7 @@ fn searches(
     context: &Context<'_>,
 ) -> Result<Vec<Vec<f64>>> {
     let keys = threshold_keys(configuration)?;
-    let seeds = seed_range(context.seed, context.size.seeds)?;
+    let seeds = search_seeds(context.seed, context.size.seeds)?;
     let tasks: Vec<(Strategy, u64)> =
         STRATEGIES.iter().flat_map(|&s| seeds.clone().map(move |seed| (s, seed))).collect();
     let found = map_all(&tasks, &context.head.item, context.jobs, |&(strategy, seed)| {
