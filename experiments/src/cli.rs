@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Tune(Tune),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
+    /// Print the keys of --set: units, ranges, defaults, meanings.
+    Keys(Keys),
 }
 
 #[derive(Debug, Args)]
@@ -183,6 +185,16 @@ pub(crate) struct Plan {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Keys {
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the README's table.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Tune {
     #[command(flatten)]
     pub(crate) configuration: Configure,
@@ -220,19 +232,26 @@ pub(crate) enum Strategy {
     Bayes,
     /// The paper's: one random start, expected improvement with ξ = 0.1, best observed.
     Paper,
-    /// A grid, best observed.
+    /// The centres of equal cells, best observed.
     Grid,
+    /// A grid from end to end of each threshold's range, best observed.
+    GridEnds,
     /// Random points, best observed.
     Random,
 }
 
 impl Strategy {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Bayes, Self::Paper, Self::Grid, Self::GridEnds, Self::Random];
+
     /// Its name on the command line and in results.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Bayes => "bayes",
             Self::Paper => "paper",
             Self::Grid => "grid",
+            Self::GridEnds => "grid-ends",
             Self::Random => "random",
         }
     }

@@ -14,6 +14,7 @@ mod keep;
 mod output;
 mod page;
 mod program;
+mod progress;
 mod runner;
 mod search;
 mod statistics;

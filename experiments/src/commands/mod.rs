@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod keys;
 mod plan;
 mod reproduce;
 mod simulate;
@@ -18,5 +19,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Sweep(options) => sweep::run(options),
         Command::Tune(options) => tune::run(options),
         Command::Plan(options) => plan::run(options),
+        Command::Keys(options) => keys::run(options),
     }
 }

@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::cli::Sweep;
 use crate::output;
+use crate::progress::Progress;
 use crate::runner::pool;
-use crate::runner::progress_bar;
 use crate::sweep::{
     Overrides, Parts, Plan, Points, Rows, Shard, Table, execute, print_json, print_table,
 };
@@ -66,14 +66,16 @@ fn run_rows(rows: &Rows, jobs: Option<u32>, table: &mut Table) -> Result<()> {
     if first > 0 {
         eprintln!("goes on after {first} of {} rows", rows.count());
     }
-    let progress = progress_bar(rows.count()).with_position(first);
-    // The time left is for what is left.
-    progress.reset_eta();
+    let weight = |from, to| (from..to).map(|row| rows.weight(row)).fold(0, u64::saturating_add);
+    let mut done = weight(0, first);
+    let progress = Progress::new("sweep", done, rows.weight_of_all());
     let result = execute(rows, first, jobs, |bundle| {
+        let before = table.rows;
         table.append(bundle)?;
-        progress.set_position(table.rows);
+        done = done.saturating_add(weight(before, table.rows));
+        progress.set(done, || format!("{} of {} runs", table.rows, rows.count()));
         Ok(())
     });
-    progress.finish_and_clear();
+    progress.finish();
     result
 }

@@ -32,7 +32,7 @@ pub(crate) fn identity(rows: &Rows) -> Result<Value> {
         "version": env!("CARGO_PKG_VERSION"),
         "program": program::fingerprint()?,
         "plan": rows.points.plan.normal_form(),
-        "inputs": rows.points.digests(),
+        "inputs": rows.points.digests()?,
         "shard": format!("{}/{}", rows.shard.index, rows.shard.of),
         "columns": rows.header().trim_end(),
         "runs": rows.runs(),

@@ -78,6 +78,11 @@ fn bad_plans_are_refused_by_file_and_line() {
             &["line 4", "no combination is left"],
         ),
         (
+            "skip_contradictions = true\ndesign = \"random\"\nsamples = 50\n[axes]\n\
+             method = [\"pipesd\", \"vanilla\"]\ntoken_threshold = \"0.5..1.5\"",
+            &["line 6", "token_threshold", "between 0 and 1"],
+        ),
+        (
             "design = \"random\"\nsamples = 9\n[axes]\nwindow = \"1..9\"",
             &["line 4", "window=", "step 1"],
         ),
@@ -108,6 +113,18 @@ fn shipped_plans_are_fine_and_the_smoke_plan_runs_the_same_on_any_number_of_jobs
     assert!(
         stdout(&["sweep", text(&example), "--check"]).starts_with("800 configurations, 6400 runs")
     );
+    let mut sweeps = 0;
+    for plan in fs::read_dir(&plans).expect("the shipped plans") {
+        let plan = plan.expect("a shipped plan").path();
+        if fs::read_to_string(&plan).expect("a plan").contains("\nitem = ") {
+            continue;
+        }
+        sweeps += 1;
+        let out = folder.join(plan.file_stem().expect("a name"));
+        let rows = rows(text(&plan), &out, &["--seeds", "1", "--tokens", "20"]);
+        assert!(rows.lines().count() > 10, "{}", plan.display());
+    }
+    assert_eq!(sweeps, 3);
     let smoke = plans.join("smoke-sweep.toml");
     let one = rows(text(&smoke), &folder.join("one"), &["--jobs", "1"]);
     for again in ["two", "three"] {
@@ -429,6 +446,44 @@ fn contradictory_combinations_are_left_out_on_demand() {
     assert_eq!(lengths, ["", "2", "", "", "", ""]);
     assert_eq!(thresholds, ["", "", "", "0.8", "", "0.8"]);
     assert_eq!(column(&rows, "run"), ["0", "1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn a_random_design_leaves_out_what_contradicts_itself() {
+    let folder = folder("random-skip");
+    let plan = write(
+        &folder,
+        "plan.toml",
+        "skip_contradictions = true\ndesign = \"random\"\nsamples = 40\ntokens = 20\n[axes]\n\
+         method = [\"pipesd\", \"vanilla\"]\ntoken_threshold = \"0.5..0.9\"\n",
+    );
+    let rows = rows(&plan, &folder.join("out"), &[]);
+    let methods = column(&rows, "method");
+    assert!((5..40).contains(&methods.len()) && !methods.contains(&"vanilla"), "{methods:?}");
+}
+
+#[test]
+fn a_bandwidth_trace_is_an_axis_and_a_changed_one_another_sweep() {
+    let folder = folder("bandwidth");
+    let trace = |rate: u32| {
+        format!("# rows 1 step_s 20 start zero\ntime_s,uplink_mbps,downlink_mbps\n0,{rate},200\n")
+    };
+    let slow = write(&folder, "slow.csv", &trace(10));
+    let fast = write(&folder, "fast.csv", &trace(40));
+    let plan = write(
+        &folder,
+        "plan.toml",
+        &format!("tokens = 20\n[axes]\nbandwidth_trace = [\"default\", \"{slow}\", \"{fast}\"]\n"),
+    );
+    let out = folder.join("out");
+    let rows = rows(&plan, &out, &[]);
+    let tpt: Vec<f64> =
+        column(&rows, "tpt_ms").iter().map(|tpt| tpt.parse().expect("a number")).collect();
+    assert!(tpt[2] < tpt[0] && tpt[0] < tpt[1], "{tpt:?}");
+    write(&folder, "fast.csv", &trace(80));
+    refuses(&["sweep", &plan, "--out", text(&out)], &["another sweep", "fast.csv"]);
+    write(&folder, "fast.csv", "time_s\n");
+    refuses(&["sweep", &plan, "--out", text(&out)], &["line 3", "fast.csv"]);
 }
 
 #[test]
