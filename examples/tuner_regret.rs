@@ -151,6 +151,14 @@ struct Rival {
     regrets: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
 }
 
+/// The rival's variants, and their names for people.
+const VARIANTS: [(&str, &str); 4] = [
+    ("default", "scikit-optimize, default"),
+    ("minimum", "scikit-optimize, default, expected_minimum"),
+    ("ei", "scikit-optimize, EI"),
+    ("paper", "scikit-optimize, EI, xi 0.1, 1 random start"),
+];
+
 const STORED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/skopt_rival.json");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/skopt_rival.py");
 
@@ -184,6 +192,7 @@ fn run_rival(python: &str, requests: &str) -> Result<Rival, String> {
     }
     let answers = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
     let rival = keep(answers, requests)?;
+    check_complete(&rival)?;
     let text = serde_json::to_string(&rival).map_err(|error| error.to_string())?;
     fs::write(STORED, text + "\n").map_err(|error| format!("{STORED}: {error}"))?;
     Ok(rival)
@@ -196,7 +205,27 @@ fn stored_rival(requests: &str) -> Result<Rival, String> {
     if rival.fingerprint != fingerprint(requests) {
         return Err(format!("{STORED} answers other requests: run again with --python"));
     }
+    check_complete(&rival).map_err(|problem| format!("{STORED}: {problem}"))?;
     Ok(rival)
+}
+
+/// Every variant must have answered on every problem for every seed; one that is left out of a problem is
+/// told where its line would be, but those that we are held against may not be.
+fn check_complete(rival: &Rival) -> Result<(), String> {
+    for problem in &PROBLEMS {
+        for (variant, what) in VARIANTS {
+            let regrets = rival.regrets.get(problem.name).and_then(|by| by.get(variant));
+            let found = regrets.map_or(0, Vec::len);
+            let left_out = found == 0 && !["default", "minimum"].contains(&variant);
+            if found as u64 != SEEDS && !left_out {
+                let name = problem.name;
+                return Err(format!(
+                    "{what} has {found} of {SEEDS} answers on {name}: run again with --python"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Simple regret of one search.
@@ -244,20 +273,18 @@ fn print(rival: Option<&Rival>, first: u64) -> Result<(), TunerError> {
         let ours = [
             ("pipesd, bayes", TunerConfig::bayes(EVALUATIONS)),
             ("pipesd, paper", TunerConfig::paper()),
-            ("grid, 4 x 4", TunerConfig::grid(4, 2)),
+            ("grid, 4 x 4 cell centres", TunerConfig::grid(4, 2)),
+            ("grid, 4 x 4 from end to end", TunerConfig::grid_with_ends(4, 2)),
             ("random", TunerConfig::random(EVALUATIONS)),
         ];
         for (name, config) in ours {
             row(name, &regrets(config, problem, first)?, default);
         }
-        for (variant, what) in [
-            ("default", "scikit-optimize, default"),
-            ("minimum", "scikit-optimize, default, expected_minimum"),
-            ("ei", "scikit-optimize, EI"),
-            ("paper", "scikit-optimize, EI, xi 0.1, 1 random start"),
-        ] {
-            if let Some(regrets) = theirs.and_then(|theirs| theirs.get(variant)) {
-                row(what, regrets, default);
+        for (variant, what) in VARIANTS {
+            match theirs.and_then(|theirs| theirs.get(variant)) {
+                Some(regrets) => row(what, regrets, default),
+                None if rival.is_some() => println!("  {what:<44}{:>10}", "not run"),
+                None => {}
             }
         }
     }

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 pipesd=$(realpath "${1:-target/release/pipesd}")
 plan=experiments/plans/sweep-100k.toml
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+child=
+trap '[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true; rm -rf "$out"' EXIT
 TIMEFORMAT='   %R s, of which CPU %U s'
 
 echo "== whole, $(nproc) cores"
@@ -16,14 +17,23 @@ echo "== the same on one core"
 time "$pipesd" sweep $plan --out "$out/one" --jobs 1
 cmp "$out/whole/rows.csv" "$out/one/rows.csv"
 
+lines() { if [ -e "$out/killed/rows.csv" ]; then wc -l <"$out/killed/rows.csv"; else echo 0; fi; }
+
 echo "== killed three times, resumed"
 for part in 20 45 70; do
     "$pipesd" sweep $plan --out "$out/killed" &
-    until [ "$(wc -l 2>/dev/null <"$out/killed/rows.csv" || echo 0)" -gt $((part * 1000)) ]; do
+    child=$!
+    while [ "$(lines)" -le $((part * 1000)) ] && kill -0 "$child" 2>/dev/null; do
         sleep 0.05
     done
-    kill -9 $! && wait $! 2>/dev/null || true
-    echo "   killed after $(wc -l <"$out/killed/rows.csv") lines"
+    if kill -9 "$child" 2>/dev/null; then
+        wait "$child" 2>/dev/null || true
+        echo "   killed after $(lines) lines"
+    else
+        wait "$child" || { echo "   the sweep failed by itself"; exit 1; }
+        echo "   too late: it had ended by itself, with $(lines) lines"
+    fi
+    child=
 done
 time "$pipesd" sweep $plan --out "$out/killed"
 cmp "$out/whole/rows.csv" "$out/killed/rows.csv"

@@ -1,12 +1,14 @@
 //! The command line: what can be typed. What it means is decided in [`crate::input`].
 
 mod live;
+mod trace;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::live::{Cloud, Edge, LiveRun, Testbed};
+pub(crate) use self::trace::{Trace, TraceCheck, TraceExport, TraceInspect, TraceRecord};
 use crate::sweep::Shard;
 
 /// Simulates cloud-edge speculative decoding and reproduces the tables of PipeSD.
@@ -38,81 +40,8 @@ pub(crate) enum Command {
     /// Recorded texts and live runs: make them, look at them, check them.
     #[command(subcommand)]
     Trace(Trace),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Trace {
-    Export(TraceExport),
-    Record(TraceRecord),
-    /// Count what is in a trace: texts, tokens, mismatches, confidences, rollouts, times. Of a
-    /// recorded live run: show both ends' events on one clock.
-    Inspect(TraceInspect),
-    /// Check that a trace can be played; what is wrong is told with its text and position. Of a
-    /// recorded live run: check that its inputs give its outputs again, bit for bit.
-    Check(TraceCheck),
-}
-
-/// Write down all that the simulator would draw for a profile's requests, as a trace that it plays
-/// again and that the emulated models of the live testbed play in real time.
-#[derive(Debug, Args)]
-pub(crate) struct TraceExport {
-    /// Models and testbed: a shipped profile's name, a TOML file, or a folder with a profile.toml.
-    #[arg(long, default_value = "humaneval", value_name = "NAME|PATH")]
-    pub(crate) profile: String,
-    /// Whose device drafts: a shipped scenario's name, or a TOML file. Its links are not in a trace.
-    #[arg(long, default_value = "s1-laptop", value_name = "NAME|PATH")]
-    pub(crate) scenario: String,
-    /// Change a model or its texts, e.g. `draft_ms=30`, `output_tokens=40`; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) sets: Vec<String>,
-    /// Of the run whose texts and times these are.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Texts.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) requests: u32,
-    /// Steps that the draft goes on after each mismatch, where the end of the text is not further.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(64..=4096))]
-    pub(crate) rollout: u32,
-    /// The trace, FILE.json; or a folder for profile.toml and trace.json, which `--profile DIR` reads.
-    #[arg(long, value_name = "FILE.json|DIR")]
-    pub(crate) out: PathBuf,
-}
-
-/// Decode live with both ends on this machine and keep all of it: run logs, texts, measured times, and
-/// the profile that they make.
-#[derive(Debug, Args)]
-pub(crate) struct TraceRecord {
-    #[command(flatten)]
-    pub(crate) configuration: Configure,
-    /// Seed of texts, latencies and link.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Output tokens, rounded up to whole prompts; each takes real time.
-    #[arg(long, default_value_t = 260, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub(crate) tokens: u64,
-    /// The folder.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TraceInspect {
-    /// The trace; or the folder of a recorded live run.
-    #[arg(value_name = "FILE|DIR")]
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) drawing: Drawing,
-    /// Print one JSON document instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TraceCheck {
-    /// The trace; or the folder of a recorded live run.
-    #[arg(value_name = "FILE|DIR")]
-    pub(crate) file: PathBuf,
+    /// Print the keys of --set: units, ranges, defaults, meanings.
+    Keys(Keys),
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +221,16 @@ pub(crate) struct Plan {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Keys {
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the README's table.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Tune {
     #[command(flatten)]
     pub(crate) configuration: Configure,
@@ -329,19 +268,26 @@ pub(crate) enum Strategy {
     Bayes,
     /// The paper's: one random start, expected improvement with ξ = 0.1, best observed.
     Paper,
-    /// A grid, best observed.
+    /// The centres of equal cells, best observed.
     Grid,
+    /// A grid from end to end of each threshold's range, best observed.
+    GridEnds,
     /// Random points, best observed.
     Random,
 }
 
 impl Strategy {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Bayes, Self::Paper, Self::Grid, Self::GridEnds, Self::Random];
+
     /// Its name on the command line and in results.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Bayes => "bayes",
             Self::Paper => "paper",
             Self::Grid => "grid",
+            Self::GridEnds => "grid-ends",
             Self::Random => "random",
         }
     }

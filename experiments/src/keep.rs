@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,10 +14,11 @@ use serde::de::DeserializeOwned;
 
 use crate::items::{Report, Size};
 use crate::output;
+use crate::program;
 
 /// Knows which program this is.
 pub(crate) struct Keeper {
-    program: u64,
+    program: String,
 }
 
 /// An item that is kept in a folder.
@@ -35,13 +35,9 @@ const MARK: &str = ".complete";
 const TASKS: &str = ".tasks";
 
 impl Keeper {
-    /// Reads the program itself: plans, profiles and code are all in it, and a version number is not
-    /// raised by each change.
+    /// Reads the program itself.
     pub(crate) fn new() -> Result<Self> {
-        let path = std::env::current_exe().context("the program's own path is not known")?;
-        let program = std::fs::read(&path)
-            .with_context(|| format!("{}: the program cannot be read", path.display()))?;
-        Ok(Self { program: hash(&program) })
+        Ok(Self { program: program::fingerprint()? })
     }
 
     /// What results must have been made with to be used again.
@@ -50,7 +46,7 @@ impl Keeper {
     }
 
     fn own(&self) -> String {
-        format!("program {:016x}", self.program)
+        format!("program {}", self.program)
     }
 
     /// What this program keeps in `folder`, at whatever size, if it is complete and as it was written.
@@ -101,14 +97,8 @@ pub(crate) fn report_files(report: &Report) -> Result<Vec<(String, String)>> {
     Ok(files)
 }
 
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
-}
-
 fn hex(bytes: &[u8]) -> String {
-    format!("{:016x}", hash(bytes))
+    format!("{:016x}", program::digest(bytes))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -15,6 +15,8 @@ mod keep;
 mod live;
 mod output;
 mod page;
+mod program;
+mod progress;
 mod runner;
 mod search;
 mod statistics;

@@ -1,6 +1,8 @@
 //! Searches for a method's thresholds in the simulator. Candidates share random numbers: all of one
 //! search are judged on the same prompts.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use pipesd_core::edge::THRESHOLD_MARGIN;
 use pipesd_core::seed::Seed;
@@ -8,7 +10,7 @@ use pipesd_core::tuner::{Bounds, Tuner, TunerConfig};
 use pipesd_sim::world::run as simulate;
 
 use crate::cli::Strategy;
-use crate::input::{Configuration, bad_input};
+use crate::input::{Configuration, bad_input, seed_range};
 
 /// What a search may spend.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Budget {
 /// What one search ended with.
 pub(crate) struct Found {
     pub(crate) thresholds: Vec<f64>,
+    /// Candidates that were judged: a grid has no more points than fit into the budget.
+    pub(crate) evaluations: u32,
     /// Mean TPT of the recommended thresholds on prompts that the search has not seen \[ms\].
     pub(crate) tpt_ms: f64,
 }
@@ -59,6 +63,7 @@ pub(crate) fn search(
         Strategy::Bayes => TunerConfig::bayes(evaluations),
         Strategy::Paper => TunerConfig { evaluations, ..TunerConfig::paper() },
         Strategy::Grid => TunerConfig::grid(per_dimension, dimensions),
+        Strategy::GridEnds => TunerConfig::grid_with_ends(per_dimension, dimensions),
         Strategy::Random => TunerConfig::random(evaluations),
     };
     let judged = shortened(configuration, tokens)?;
@@ -74,7 +79,7 @@ pub(crate) fn search(
     }
     let thresholds = tuner.recommend()?.coordinates().to_vec();
     let tpt_ms = validate(&with_thresholds(configuration, keys, &thresholds)?)?;
-    Ok(Found { thresholds, tpt_ms })
+    Ok(Found { thresholds, evaluations: config.evaluations, tpt_ms })
 }
 
 /// A run is of whole prompts: where a candidate gets less than one, its prompt's budget is cut.
@@ -96,8 +101,22 @@ fn with_thresholds(
     configuration.with(&sets)
 }
 
-/// Seeds of the prompts that judge a recommendation: no search draws from them, as its seeds are small.
-pub(crate) const VALIDATION_SEEDS: std::ops::Range<u64> = 1 << 40..(1 << 40) + 20;
+/// Seeds SEED, SEED+1, ... of searches: none may be judged on prompts that it has seen.
+pub(crate) fn search_seeds(first: u64, count: u32) -> Result<Range<u64>> {
+    let seeds = seed_range(first, count)?;
+    if seeds.start < VALIDATION_SEEDS.end && VALIDATION_SEEDS.start < seeds.end {
+        let (from, to) = (VALIDATION_SEEDS.start, VALIDATION_SEEDS.end - 1);
+        return Err(bad_input!(
+            "--seed {first}: {count} search(es) from there on have seeds of {from} to {to}, on which \
+             recommendations are judged"
+        )
+        .into());
+    }
+    Ok(seeds)
+}
+
+/// Seeds of the prompts that judge a recommendation.
+pub(crate) const VALIDATION_SEEDS: Range<u64> = 1 << 40..(1 << 40) + 20;
 /// Output tokens of each of these runs.
 pub(crate) const VALIDATION_TOKENS: u64 = 1000;
 

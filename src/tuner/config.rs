@@ -35,11 +35,13 @@ pub enum Strategy {
         /// What is gained.
         acquisition: Acquisition,
     },
-    /// The centres of `per_dimension` cells a side, in shuffled order; the budget is at most their
-    /// number.
+    /// A grid of `per_dimension` points a side, in shuffled order; the budget is at most their number.
     Grid {
-        /// Cells a side.
+        /// Points a side.
         per_dimension: u32,
+        /// Whether the outermost points lie on the box's faces; otherwise points are the centres of
+        /// equal cells.
+        ends: bool,
     },
     /// Independent uniform points.
     Random,
@@ -132,10 +134,17 @@ impl TunerConfig {
     #[must_use]
     pub const fn grid(per_dimension: u32, dimensions: u32) -> Self {
         Self {
-            strategy: Strategy::Grid { per_dimension },
+            strategy: Strategy::Grid { per_dimension, ends: false },
             evaluations: per_dimension.saturating_pow(dimensions),
             recommendation: Recommendation::BestObserved,
         }
+    }
+
+    /// Rival: as [`Self::grid`], with the outermost points on the faces of the box.
+    #[must_use]
+    pub const fn grid_with_ends(per_dimension: u32, dimensions: u32) -> Self {
+        let strategy = Strategy::Grid { per_dimension, ends: true };
+        Self { strategy, ..Self::grid(per_dimension, dimensions) }
     }
 
     /// Rival: uniform points.
@@ -165,7 +174,7 @@ impl TunerConfig {
                 let fine = xi.is_finite() && xi >= 0.0;
                 if fine { Ok(()) } else { refuse("xi", "finite and at least 0", xi) }
             }
-            Strategy::Grid { per_dimension } => {
+            Strategy::Grid { per_dimension, .. } => {
                 let cells = per_dimension.checked_pow(dimensions as u32);
                 let fits = cells.is_some_and(|cells| cells <= EVALUATIONS_MAX);
                 if !fits || per_dimension == 0 {

@@ -43,11 +43,12 @@ pub(super) fn uniform(dimensions: usize, stream: &mut Stream, n: usize) -> Vec<f
     (0..dimensions).map(|_| draws.uniform()).collect()
 }
 
-/// Point `n` of the grid of cell centres with `per_dimension` cells a side, in an order that `stream`
-/// shuffles: stopped early, it has seen no corner before the others.
+/// Point `n` of the grid with `per_dimension` points a side, cell centres or from end to end, in an order
+/// that `stream` shuffles: stopped early, it has seen no corner before the others.
 pub(super) fn grid(
     dimensions: usize,
     per_dimension: u32,
+    ends: bool,
     stream: &mut Stream,
     n: usize,
 ) -> Vec<f64> {
@@ -57,12 +58,13 @@ pub(super) fn grid(
         (0..cells).map(|cell| (stream.at(cell as u64).bits(), cell)).collect();
     order.sort_unstable();
     let mut cell = order[n].1;
-    let centre = |_| {
-        let index = cell % side;
+    let coordinate = |_| {
+        let index = (cell % side) as f64;
         cell /= side;
-        (index as f64 + 0.5) / side as f64
+        // A single point has no two ends to lie at.
+        if ends && side > 1 { index / (side - 1) as f64 } else { (index + 0.5) / side as f64 }
     };
-    (0..dimensions).map(centre).collect()
+    (0..dimensions).map(coordinate).collect()
 }
 
 #[cfg(test)]
@@ -106,11 +108,18 @@ mod tests {
     fn a_grid_visits_every_cell_once() {
         let mut stream = Seed(5).stream("test", 0);
         let mut cells: Vec<Vec<u64>> = (0..64)
-            .map(|n| grid(3, 4, &mut stream, n).iter().map(|x| (x * 8.0) as u64).collect())
+            .map(|n| grid(3, 4, false, &mut stream, n).iter().map(|x| (x * 8.0) as u64).collect())
             .collect();
         cells.sort();
         cells.dedup();
         assert_eq!(cells.len(), 64);
         assert_eq!((cells[0].as_slice(), cells[63].as_slice()), (&[1, 1, 1][..], &[7, 7, 7][..]));
+        let mut points: Vec<_> = (0..9).map(|n| grid(2, 3, true, &mut stream, n)).collect();
+        points.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+        assert_eq!(
+            (&points[0], &points[4], &points[8]),
+            (&vec![0.0; 2], &vec![0.5; 2], &vec![1.0; 2])
+        );
+        assert_eq!(grid(1, 1, true, &mut stream, 0), [0.5]);
     }
 }

@@ -161,9 +161,9 @@ impl Tuner {
         let mut uniform = self.seed.stream("tuner.uniform", 0);
         let unit = match self.config.strategy {
             Strategy::Random => design::uniform(dimensions, &mut uniform, n),
-            Strategy::Grid { per_dimension } => {
+            Strategy::Grid { per_dimension, ends } => {
                 let mut stream = self.seed.stream("tuner.grid", 0);
-                design::grid(dimensions, per_dimension, &mut stream, n)
+                design::grid(dimensions, per_dimension, ends, &mut stream, n)
             }
             Strategy::Bayes { start, starts, .. } if n < starts as usize => match start {
                 Start::Random => design::uniform(dimensions, &mut uniform, n),

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod keys;
 mod live;
 mod plan;
 mod reproduce;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Sweep(options) => sweep::run(options),
         Command::Tune(options) => tune::run(options),
         Command::Plan(options) => plan::run(options),
+        Command::Keys(options) => keys::run(options),
         Command::Cloud(options) => live::cloud(options),
         Command::Edge(options) => live::edge(options),
         Command::Testbed(options) => live::testbed(options),

@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::cli::Sweep;
 use crate::output;
+use crate::progress::Progress;
 use crate::runner::pool;
-use crate::runner::progress_bar;
 use crate::sweep::{
-    Overrides, Plan, Points, Rows, Shard, Table, execute, merge, print_json, print_table,
+    Overrides, Parts, Plan, Points, Rows, Shard, Table, execute, print_json, print_table,
 };
 
 pub(crate) fn run(options: &Sweep) -> Result<()> {
@@ -29,11 +29,17 @@ pub(crate) fn run(options: &Sweep) -> Result<()> {
         return output::print(&text);
     }
     let folder = options.out.clone().unwrap_or_else(|| default_folder(options));
+    // Before the folder is claimed: bad shards leave nothing behind.
+    let parts = match options.merge.as_slice() {
+        [] => None,
+        folders => Some(Parts::open(&rows, folders)?),
+    };
     let mut table = Table::open(&folder, &rows)?;
-    if !options.merge.is_empty() {
-        merge(&rows, &options.merge, &mut table)?;
-    } else if table.rows < rows.count() {
-        run_rows(&rows, options.jobs, &mut table)?;
+    if table.rows < rows.count() {
+        match parts {
+            Some(parts) => parts.merge(&rows, &mut table)?,
+            None => run_rows(&rows, options.jobs, &mut table)?,
+        }
     }
     let path = table.finish()?;
     if options.json {
@@ -60,14 +66,16 @@ fn run_rows(rows: &Rows, jobs: Option<u32>, table: &mut Table) -> Result<()> {
     if first > 0 {
         eprintln!("goes on after {first} of {} rows", rows.count());
     }
-    let progress = progress_bar(rows.count()).with_position(first);
-    // The time left is for what is left.
-    progress.reset_eta();
+    let weight = |from, to| (from..to).map(|row| rows.weight(row)).fold(0, u64::saturating_add);
+    let mut done = weight(0, first);
+    let progress = Progress::new("sweep", done, rows.weight_of_all());
     let result = execute(rows, first, jobs, |bundle| {
+        let before = table.rows;
         table.append(bundle)?;
-        progress.set_position(table.rows);
+        done = done.saturating_add(weight(before, table.rows));
+        progress.set(done, || format!("{} of {} runs", table.rows, rows.count()));
         Ok(())
     });
-    progress.finish_and_clear();
+    progress.finish();
     result
 }

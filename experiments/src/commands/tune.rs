@@ -5,11 +5,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::cli::{Strategy, Tune};
-use crate::input::{Choice, Configuration, bad_input, seed_range};
+use crate::input::{Choice, Configuration, bad_input, quoted};
 use crate::output;
 use crate::runner::map_all;
 use crate::search::{
-    Budget, Found, VALIDATION_SEEDS, VALIDATION_TOKENS, search, threshold_keys, validate,
+    Budget, Found, VALIDATION_SEEDS, VALIDATION_TOKENS, search, search_seeds, threshold_keys,
+    validate,
 };
 use crate::statistics::Statistic;
 
@@ -22,17 +23,16 @@ pub(crate) fn run(options: &Tune) -> Result<()> {
     }
     let keys = free_keys(&choice, &configuration)?;
     let budget = Budget { evaluations: options.evaluations, tokens: options.tokens };
-    let seeds = seed_range(options.seed, options.searches)?;
-    let strategies: &[Strategy] = if options.compare {
-        &[Strategy::Bayes, Strategy::Paper, Strategy::Grid, Strategy::Random]
-    } else {
-        std::slice::from_ref(&options.strategy)
-    };
+    let seeds = search_seeds(options.seed, options.searches)?;
+    let strategies: &[Strategy] =
+        if options.compare { &Strategy::ALL } else { std::slice::from_ref(&options.strategy) };
     let tasks: Vec<(Strategy, u64)> =
         strategies.iter().flat_map(|&s| seeds.clone().map(move |seed| (s, seed))).collect();
     let found = map_all(&tasks, "tune", options.jobs, |&(strategy, seed)| {
-        search(&configuration, &keys, strategy, budget, seed)
-            .with_context(|| format!("the {} search with seed {seed}", strategy.word()))
+        search(&configuration, &keys, strategy, budget, seed).with_context(|| {
+            let again = command(options, Some(strategy), seed, 1);
+            format!("the {} search with seed {seed} failed: {again}", strategy.word())
+        })
     })?;
     let shipped = validate(&configuration)?;
     let by_strategy: Vec<(Strategy, &[Found])> =
@@ -54,6 +54,36 @@ fn free_keys(choice: &Choice, configuration: &Configuration) -> Result<Vec<&'sta
         return Err(bad_input!("--set fixes {fixed}: there is no threshold left to tune").into());
     }
     Ok(free)
+}
+
+/// The command that searches again; without a strategy: in every way.
+fn command(options: &Tune, strategy: Option<Strategy>, seed: u64, searches: u32) -> String {
+    let mut words = String::from("pipesd tune");
+    let chosen = &options.configuration;
+    let named = [
+        ("profile", chosen.profile.as_str()),
+        ("scenario", &chosen.scenario),
+        ("method", &chosen.method),
+    ];
+    let sets = chosen.sets.iter().map(|set| ("set", set.as_str()));
+    for (flag, value) in named.into_iter().chain(sets) {
+        words.push_str(&format!(" --{flag} {}", quoted(value)));
+    }
+    words.push_str(&match strategy {
+        Some(strategy) => format!(" --strategy {}", strategy.word()),
+        None => " --compare".to_owned(),
+    });
+    let Tune { evaluations, tokens, .. } = options;
+    words.push_str(&format!(
+        " --evaluations {evaluations} --tokens {tokens} --seed {seed} --searches {searches}"
+    ));
+    words
+}
+
+/// The command that gives the same again.
+fn again(options: &Tune) -> String {
+    let strategy = (!options.compare).then_some(options.strategy);
+    command(options, strategy, options.seed, options.searches)
 }
 
 fn tpt(found: &[Found]) -> Statistic {
@@ -80,10 +110,16 @@ fn document(
                     search
                 })
                 .collect();
-            json!({ "strategy": strategy.word(), "tpt_ms": tpt(found), "searches": searches })
+            json!({
+                "strategy": strategy.word(),
+                "evaluations": found[0].evaluations,
+                "tpt_ms": tpt(found),
+                "searches": searches,
+            })
         })
         .collect();
     json!({
+        "command": again(options),
         "version": env!("CARGO_PKG_VERSION"),
         "profile": options.configuration.profile,
         "scenario": options.configuration.scenario,
@@ -91,6 +127,11 @@ fn document(
         "set": options.configuration.sets,
         "evaluations": options.evaluations,
         "tokens": options.tokens,
+        "validation": {
+            "seed": VALIDATION_SEEDS.start,
+            "seeds": VALIDATION_SEEDS.end - VALIDATION_SEEDS.start,
+            "tokens": VALIDATION_TOKENS,
+        },
         "as_shipped_tpt_ms": shipped,
         "strategies": strategies,
     })
@@ -102,7 +143,7 @@ fn print_table(
     shipped: f64,
     by_strategy: &[(Strategy, &[Found])],
 ) -> Result<()> {
-    let mut header = vec!["strategy"];
+    let mut header = vec!["strategy", "evaluations"];
     if options.searches == 1 {
         header.extend(keys);
     }
@@ -110,7 +151,7 @@ fn print_table(
     let mut table = output::Rows::new(&header, 1);
     for (strategy, found) in by_strategy {
         let statistic = tpt(found);
-        let mut row = vec![strategy.word().to_owned()];
+        let mut row = vec![strategy.word().to_owned(), found[0].evaluations.to_string()];
         if let [one] = found {
             row.extend(one.thresholds.iter().map(|value| format!("{value:.3}")));
         }
@@ -119,9 +160,9 @@ fn print_table(
         table.push(row);
     }
     output::print(&format!(
-        "{} on {} in {}: {} evaluations of {} tokens, {} search(es)\n{table}\n\nwithout tuning: \
+        "{} on {} in {}: at most {} evaluations of {} tokens, {} search(es)\n{table}\n\nwithout tuning: \
          {shipped:.1} ms; each recommendation is judged by {} runs of {VALIDATION_TOKENS} tokens \
-         on other prompts\n",
+         on other prompts\nagain: {}\n",
         options.configuration.method,
         options.configuration.profile,
         options.configuration.scenario,
@@ -129,5 +170,6 @@ fn print_table(
         options.tokens,
         options.searches,
         VALIDATION_SEEDS.end - VALIDATION_SEEDS.start,
+        again(options),
     ))
 }

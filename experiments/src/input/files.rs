@@ -125,6 +125,13 @@ pub(crate) fn load_scenario(choice: &str) -> Result<LoadedScenario> {
     Ok(LoadedScenario { label: source.label, spec, traces })
 }
 
+/// A bandwidth trace on its own.
+pub(crate) fn load_bandwidth(path: &Path) -> Result<BandwidthTrace> {
+    let file = Source::read(path)?;
+    let trace = BandwidthTrace::parse(&file.content);
+    trace.map_err(|problem| bad_input!("{}: {problem}", file.label).into())
+}
+
 /// A method's keys for a profile.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadedMethod {

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod files;
+mod keys;
 mod rerun;
 mod settings;
 mod tuning;
@@ -12,11 +13,16 @@ mod tuning;
 use std::fmt;
 
 pub(crate) use self::catalogue::{PROFILES, SCENARIOS};
-pub(crate) use self::files::{load_method, load_profile, load_scenario, load_trace};
+pub(crate) use self::files::{
+    load_bandwidth, load_method, load_profile, load_scenario, load_trace,
+};
+pub(crate) use self::keys::{KEYS, Key, markdown, set_keys};
 #[cfg(feature = "live")]
 pub(crate) use self::rerun::live_command;
-pub(crate) use self::rerun::{command, seed_range};
-pub(crate) use self::settings::{Choice, Configuration, set_keys};
+pub(crate) use self::rerun::{command, quoted, seed_range};
+#[cfg(test)]
+pub(crate) use self::settings::METHOD_KEYS;
+pub(crate) use self::settings::{Choice, Configuration};
 
 /// The user's input is wrong: exit code 2.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! One configuration: profile, scenario and method, with what `--set` changes of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -7,17 +8,19 @@ use pipesd_core::cloud::CloudConfig;
 use pipesd_core::edge::EdgeConfig;
 use pipesd_core::method::{MethodSpec, Verification};
 use pipesd_core::time::Duration;
+use pipesd_core::trace::TraceText;
 use pipesd_sim::distribution::{LATENCY_MAX_MS, Latency};
 use pipesd_sim::link::LinkConfig;
-use pipesd_sim::profile::{DraftSpec, Profile, Sourced, Status};
+use pipesd_sim::profile::{DraftSpec, EnergySpec, Profile, Sourced, Status, TextModel, TextSpec};
 use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
 
 use crate::cli::Configure;
 
 use super::files::{LoadedMethod, LoadedProfile, LoadedScenario};
-use super::tuning::{TUNING_KEYS, TuningSpec};
-use super::{BadInput, bad_input, load_method, load_profile, load_scenario};
+use super::keys::{self, Group, set_keys};
+use super::tuning::TuningSpec;
+use super::{BadInput, bad_input, load_bandwidth, load_method, load_profile, load_scenario};
 
 /// What was chosen, by name or path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub(crate) struct Configuration {
 }
 
 /// Keys of `--set` that are the method's.
-const METHOD_KEYS: &[&str] = &[
+pub(crate) const METHOD_KEYS: &[&str] = &[
     "trigger",
     "draft_length",
     "token_threshold",
@@ -74,39 +77,12 @@ const METHOD_KEYS: &[&str] = &[
     "window",
 ];
 
-/// Keys of `--set` that are the links'.
-const LINK_KEYS: &[&str] = &[
-    "link",
-    "uplink_mbps",
-    "downlink_mbps",
-    "startup_ms",
-    "propagation_ms",
-    "abortable",
-    "jitter_ms",
-    "loss",
-    "queue_kb",
-];
+/// Prompt and output tokens of all edges together at most: each edge keeps its texts in memory.
+const TEXT_MAX: u64 = 10_000_000;
 
-/// Keys of `--set` that are the models' and their texts'.
-const MODEL_KEYS: &[&str] = &[
-    "draft_ms",
-    "draft_sd_ms",
-    "verify_base_ms",
-    "verify_per_token_ms",
-    "overhead_ms",
-    "fit_ms",
-    "vocabulary",
-    "prompt_tokens",
-    "output_tokens",
-];
-
-/// Keys of `--set` that are no one's in particular.
-const OTHER_KEYS: &[&str] = &["edges", "verify_batch"];
-
-/// All keys of `--set`.
-pub(crate) fn set_keys() -> Vec<&'static str> {
-    [METHOD_KEYS, LINK_KEYS, MODEL_KEYS, TUNING_KEYS, OTHER_KEYS].concat()
-}
+/// Keys that go before all others: the link's model decides which of its other keys exist, and what is
+/// set of a whole is changed by what is set of its parts.
+const FIRST: [&str; 4] = ["link", "bandwidth_trace", "draft_ms", "prompt_share"];
 
 /// A session without any event for this long is given up: far beyond any upload that ends.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -143,8 +119,13 @@ impl Configuration {
             }
             split.push((set, key, parse_value(text)));
         }
-        // The link's model decides which of its other keys exist: it goes first.
-        split.sort_by_key(|(_, key, _)| *key != "link");
+        split.sort_by_key(|(_, key, _)| {
+            FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len())
+        });
+        // Two shares of one whole are checked together.
+        let both_shares = ["prompt_share", "slow_share"]
+            .iter()
+            .all(|share| split.iter().any(|(_, key, _)| key == share));
         let mut method_keys = Vec::new();
         let mut keys = toml::Table::try_from(&self.method.spec).expect("a method is a table");
         for (set, key, value) in split {
@@ -158,8 +139,9 @@ impl Configuration {
                 self.method.spec = spec;
                 method_keys.push(key);
             } else {
+                let later = both_shares && key == "prompt_share";
                 self.set_environment(key, &value)
-                    .and_then(|()| self.environment().map(drop))
+                    .and_then(|()| if later { Ok(()) } else { self.environment().map(drop) })
                     .map_err(|problem| bad_input!("--set {set}: {problem}"))?;
             }
         }
@@ -201,13 +183,15 @@ impl Configuration {
         match key {
             "edges" => self.edges = count(value, 1, 4096)?,
             "verify_batch" => self.verify_batch = count(value, 1, 4096)?,
-            _ if TUNING_KEYS.contains(&key) => self.tuning.set(key, value)?,
-            _ if LINK_KEYS.contains(&key) => self.set_link(key, value)?,
-            _ if MODEL_KEYS.contains(&key) => self.set_models(key, value)?,
-            _ => {
-                let keys = set_keys().join(", ");
-                return Err(format!("no such key; the keys are {keys}"));
-            }
+            _ => match keys::find(key).map(|key| key.group) {
+                Some(Group::Tuning) => self.tuning.set(key, value)?,
+                Some(Group::Link) => self.set_link(key, value)?,
+                Some(Group::Model) => self.set_models(key, value)?,
+                _ => {
+                    let keys = set_keys().join(", ");
+                    return Err(format!("no such key; the keys are {keys}"));
+                }
+            },
         }
         Ok(())
     }
@@ -236,8 +220,19 @@ impl Configuration {
                 downlink.trace = None;
                 traces[1] = None;
             }
+            "bandwidth_trace" => {
+                let path = value.as_str().ok_or("expected a path")?;
+                let trace = load_bandwidth(Path::new(path)).map_err(|error| error.to_string())?;
+                for (link, read) in [uplink, downlink].into_iter().zip(traces) {
+                    link.rate_mbps = None;
+                    link.trace = Some(given(path.to_owned()));
+                    *read = Some(trace.clone());
+                }
+            }
             "startup_ms" => uplink.startup_ms = given(number(value)?),
+            "downlink_startup_ms" => downlink.startup_ms = given(number(value)?),
             "queue_kb" => uplink.queue_kb = Some(given(number(value)?)),
+            "downlink_queue_kb" => downlink.queue_kb = Some(given(number(value)?)),
             _ => {
                 let number = given(number(value)?);
                 for link in [uplink, downlink] {
@@ -245,7 +240,7 @@ impl Configuration {
                         "propagation_ms" => link.propagation_ms = number.clone(),
                         "jitter_ms" => link.jitter_ms = Some(number.clone()),
                         "loss" => link.loss = Some(number.clone()),
-                        other => unreachable!("`{other}` is one of LINK_KEYS"),
+                        other => unreachable!("`{other}` is a link's"),
                     }
                 }
             }
@@ -257,6 +252,14 @@ impl Configuration {
         let traced = self.profile.trace.is_some();
         let timed = self.profile.trace.as_ref().is_some_and(|trace| trace.timing.is_some());
         let profile = &mut self.profile.spec;
+        if TEXT_KEYS.contains(&key) {
+            let text = profile.text.as_mut().ok_or("the profile is a trace, which has its own")?;
+            return set_text(text, key, value);
+        }
+        if let Some(energy) = energy_of(&mut profile.energy, key) {
+            *energy = Some(given(number(value)?));
+            return Ok(());
+        }
         match key {
             "prompt_tokens" | "output_tokens" | "vocabulary" if traced => {
                 return Err("the profile is a trace, which has its own".to_owned());
@@ -279,6 +282,16 @@ impl Configuration {
                 profile.draft.step_ms = given(loaded.step_ms.value.scaled(share));
                 self.scenario.spec.device.added_draft_ms = given(0.0);
             }
+            "added_draft_ms" => {
+                self.scenario.spec.device.added_draft_ms = given(number(value)?);
+            }
+            "draft_prefill_per_token_ms" => {
+                profile.draft.prefill_ms_per_token = given(number(value)?);
+            }
+            "verify_prefill_per_token_ms" => {
+                profile.verification.prefill_ms_per_token = given(number(value)?);
+            }
+            "edge_only_ms" => profile.edge_only_ms = Some(given(number(value)?)),
             "draft_sd_ms" => {
                 let mean = profile.draft.step_ms.value.mean();
                 let (sd, min) = (milliseconds(value)?, 0.0);
@@ -299,7 +312,7 @@ impl Configuration {
             "vocabulary" => profile.vocabulary = given(count(value, 3, 10_000_000)?),
             "prompt_tokens" => profile.prompt_tokens = given(count(value, 1, 1_000_000)?),
             "output_tokens" => profile.output_tokens = given(count(value, 1, 1_000_000)?),
-            other => unreachable!("`{other}` is one of MODEL_KEYS"),
+            other => unreachable!("`{other}` is a model's"),
         }
         Ok(())
     }
@@ -326,9 +339,33 @@ impl Configuration {
         Ok((profile, [uplink, downlink]))
     }
 
+    /// Edges with long prompts would take more memory than there is.
+    fn check_text(&self, profile: &Profile) -> Result<(), String> {
+        let longest = match &profile.text {
+            TextModel::Process(_) => {
+                u64::from(profile.prompt_tokens) + u64::from(profile.output_tokens)
+            }
+            TextModel::Trace(trace) => {
+                let length =
+                    |text: &TraceText| u64::from(text.prompt_tokens) + text.positions.len() as u64;
+                trace.texts.iter().map(length).max().unwrap_or_default()
+            }
+        };
+        let all = longest * u64::from(self.edges);
+        if all <= TEXT_MAX {
+            return Ok(());
+        }
+        Err(format!(
+            "--set edges={}: {all} prompt and output tokens of all edges together are out of range: \
+             it must be {TEXT_MAX} at most",
+            self.edges
+        ))
+    }
+
     /// What to simulate.
     pub(crate) fn setup(&self, tokens: u64, record: bool) -> Result<Setup> {
         let (profile, [uplink, downlink]) = self.environment().map_err(BadInput)?;
+        self.check_text(&profile).map_err(BadInput)?;
         let method = self
             .method
             .spec
@@ -347,6 +384,46 @@ impl Configuration {
             record,
             canary: None,
         })
+    }
+}
+
+/// The keys of how texts are drawn.
+const TEXT_KEYS: [&str; 5] =
+    ["acceptance_intercept", "acceptance_slope", "prompt_share", "slow_share", "slow_correlation"];
+
+fn set_text(text: &mut TextSpec, key: &str, value: &toml::Value) -> Result<(), String> {
+    let (field, [min, max]) = match key {
+        "acceptance_intercept" => (&mut text.acceptance_intercept, [-100.0, 100.0]),
+        "acceptance_slope" => (&mut text.acceptance_slope, [-100.0, 100.0]),
+        "prompt_share" => (&mut text.prompt_share, [0.0, 1.0]),
+        "slow_share" => (&mut text.slow_share, [0.0, 1.0]),
+        "slow_correlation" => (&mut text.slow_correlation, [-1.0, 1.0]),
+        other => unreachable!("`{other}` is one of TEXT_KEYS"),
+    };
+    *field = given(within(value, min, max)?);
+    Ok(())
+}
+
+/// The place of an energy figure.
+fn energy_of<'a>(energy: &'a mut EnergySpec, key: &str) -> Option<&'a mut Option<Sourced<f64>>> {
+    Some(match key {
+        "nav_base_j" => &mut energy.nav_base_j,
+        "nav_per_token_j" => &mut energy.nav_per_token_j,
+        "cloud_active_w" => &mut energy.cloud_active_w,
+        "cloud_idle_w" => &mut energy.cloud_idle_w,
+        "edge_active_w" => &mut energy.edge_active_w,
+        "edge_idle_w" => &mut energy.edge_idle_w,
+        "radio_j_per_byte" => &mut energy.radio_j_per_byte,
+        _ => return None,
+    })
+}
+
+pub(super) fn within(value: &toml::Value, min: f64, max: f64) -> Result<f64, String> {
+    let number = number(value)?;
+    if (min..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("{number} is out of range: it must be {min} to {max}"))
     }
 }
 

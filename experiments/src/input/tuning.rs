@@ -5,20 +5,7 @@ use pipesd_core::seed::Seed;
 use pipesd_core::trigger::TriggerConfig;
 use pipesd_core::tuner::EVALUATIONS_MAX;
 
-use super::settings::{count, number};
-
-/// The keys.
-pub(super) const TUNING_KEYS: &[&str] = &[
-    "tuning",
-    "tuning_tokens",
-    "tuning_evaluations",
-    "tuning_drift",
-    "tuning_window",
-    "tuning_share",
-    "tuning_floor",
-    "tuning_hopeless",
-    "tuning_turns",
-];
+use super::settings::{count, within};
 
 /// Ways to tune online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +29,7 @@ pub(super) struct TuningSpec {
 }
 
 impl TuningSpec {
-    /// Takes in one of [`TUNING_KEYS`].
+    /// Takes in one of the keys.
     pub(super) fn set(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
         let tokens_max = i64::from(TUNING_TOKENS_MAX);
         match key {
@@ -64,7 +51,7 @@ impl TuningSpec {
             "tuning_floor" => self.floor = Some(within(value, 1e-6, 0.99)?),
             "tuning_hopeless" => self.hopeless = Some(within(value, 1.0, 1e6)?),
             "tuning_turns" => self.turns = Some(count(value, 0, i64::from(DUEL_TURNS_MAX))?),
-            other => unreachable!("`{other}` is one of TUNING_KEYS"),
+            other => unreachable!("`{other}` is the tuner's"),
         }
         Ok(())
     }
@@ -111,14 +98,5 @@ impl TuningSpec {
         config.duel_turns = self.turns.unwrap_or(config.duel_turns);
         config.check(trigger).map_err(|error| ("tuning", error.to_string()))?;
         Ok(Some(config))
-    }
-}
-
-fn within(value: &toml::Value, min: f64, max: f64) -> Result<f64, String> {
-    let number = number(value)?;
-    if (min..=max).contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("{number} is out of range: it must be {min} to {max}"))
     }
 }

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use super::comparison::{DISTANCE, Lines, TITLES, above, lines_caption, without_method};
 use super::{Context, Report, Role, Row, Table};
 use crate::cli::Strategy;
-use crate::input::{Choice, Configuration, seed_range};
+use crate::input::{Choice, Configuration};
 use crate::runner::map_kept;
 use crate::search::{
-    Budget, VALIDATION_SEEDS, VALIDATION_TOKENS, search, threshold_keys, validate,
+    Budget, VALIDATION_SEEDS, VALIDATION_TOKENS, search, search_seeds, threshold_keys, validate,
 };
 use crate::statistics::Statistic;
 
@@ -30,8 +30,7 @@ pub(crate) struct Plan {
     published: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
-const STRATEGIES: [Strategy; 4] =
-    [Strategy::Bayes, Strategy::Paper, Strategy::Grid, Strategy::Random];
+const STRATEGIES: [Strategy; 5] = Strategy::ALL;
 
 pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     let mut report = Report::new(context);
@@ -109,7 +108,7 @@ fn searches(
     context: &Context<'_>,
 ) -> Result<Vec<Vec<f64>>> {
     let keys = threshold_keys(configuration)?;
-    let seeds = seed_range(context.seed, context.size.seeds)?;
+    let seeds = search_seeds(context.seed, context.size.seeds)?;
     let tasks: Vec<(Strategy, u64)> =
         STRATEGIES.iter().flat_map(|&s| seeds.clone().map(move |seed| (s, seed))).collect();
     let found = map_kept(&tasks, stage, context, |&(strategy, seed)| {

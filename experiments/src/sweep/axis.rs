@@ -49,7 +49,7 @@ impl Axis {
         let mut list = Vec::new();
         for item in &items {
             match item {
-                DeValue::String(text) if !NAMES.contains(&key) && is_numeric(text) => {
+                DeValue::String(text) if !is_worded(key) && is_numeric(text) => {
                     match range::parse(key, text)? {
                         Numbers::One(number) => list.push(number.to_string()),
                         Numbers::Many(numbers) => {
@@ -80,10 +80,24 @@ impl Axis {
         }
     }
 
+    /// Its values, if it has a list of them.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let list = match &self.values {
+            Values::List(list) => list.as_slice(),
+            Values::Interval(_) => &[],
+        };
+        list.iter().map(String::as_str)
+    }
+
     /// Whether it takes more than one value.
     pub(crate) fn varies(&self) -> bool {
         self.len() != Some(1)
     }
+}
+
+/// Whether a key's values are words, whatever they begin with.
+fn is_worded(key: &str) -> bool {
+    NAMES.contains(&key) || key == "bandwidth_trace"
 }
 
 /// A text that means a number or a range and not a word.
@@ -103,12 +117,19 @@ fn single(key: &str, item: &DeValue<'_>) -> Result<String, String> {
             }
             Ok(text.to_string())
         }
-        other if names => Err(format!("expected a name or a path, not a {}", other.type_str())),
+        other if names => Err(format!("expected a name or a path, not {}", kind(other))),
         DeValue::Boolean(boolean) => Ok(boolean.to_string()),
         DeValue::Integer(integer) if integer.radix() == 10 => number(integer.as_str()),
         DeValue::Float(float) => number(float.as_str()),
-        other => Err(format!("expected a value, a range or a list, not a {}", other.type_str())),
+        other => Err(format!("expected a value, a range or a list, not {}", kind(other))),
     }
+}
+
+/// What a value is, in words.
+pub(crate) fn kind(value: &DeValue<'_>) -> String {
+    let name = value.type_str();
+    let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {name}")
 }
 
 fn number(text: &str) -> Result<String, String> {

@@ -66,13 +66,14 @@ pub(crate) fn execute(
             scope.spawn(move |_| shared.work(&sender));
         }
         drop(sender);
+        let _stop = StopOnPanic(&shared);
         let result = shared.hand_over(first, &done, &mut write);
         shared.stop();
         result
     })
 }
 
-/// Stops the others when its worker panics: they would wait for its row for ever.
+/// Stops the workers when one of them, or who writes their rows, panics: they would wait for ever.
 struct StopOnPanic<'a, 'b>(&'a Shared<'b>);
 
 impl Drop for StopOnPanic<'_, '_> {
@@ -169,5 +170,28 @@ impl Shared<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::sweep::{Overrides, Plan, Points, Shard};
+
+    #[test]
+    fn a_panic_of_who_writes_the_rows_ends_the_workers_too() {
+        let content = "seeds = 1000\ntokens = 20";
+        let plan = Plan::parse("plan", content, Overrides::default()).expect("a plan");
+        let points = Points::new(plan).expect("points");
+        let rows = Rows { points, shard: Shard::WHOLE };
+        // With workers ahead of the writer and asleep, a scope that waits for them would not end.
+        let write = |_: &[String]| -> Result<()> {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            panic!("no more room")
+        };
+        let run = AssertUnwindSafe(|| execute(&rows, 0, Some(2), write));
+        catch_unwind(run).expect_err("the panic comes through");
     }
 }

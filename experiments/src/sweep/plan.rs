@@ -1,6 +1,8 @@
 //! A plan as its file says it: axes, their values, seeds; read with the line of every complaint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::axis::{Axis, Block, Values};
+use super::axis::{Axis, Block, Values, kind};
 use super::range::pick;
 use crate::input::{BadInput, bad_input, set_keys};
 
@@ -21,6 +23,8 @@ const SEEDS_MAX: u64 = 100_000;
 const TOKENS_MAX: u64 = 100_000_000;
 /// As for `simulate`.
 const TOKENS_DEFAULT: &str = "1000";
+/// Bytes of a plan's file at most: no plan is as long.
+const FILE_MAX: u64 = 1 << 20;
 
 /// How the axes are gone through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +98,13 @@ const HEAD: &str = "title, design, samples, seed, seeds, tokens, skip_contradict
 impl Plan {
     /// Reads a plan's file.
     pub(crate) fn read(path: &Path, overrides: Overrides) -> Result<Self> {
-        let content = std::fs::read_to_string(path)
-            .map_err(|error| bad_input!("{}: cannot be read: {error}", path.display()))?;
+        let cannot = |error| bad_input!("{}: cannot be read: {error}", path.display());
+        let mut content = String::new();
+        let file = File::open(path).map_err(cannot)?;
+        file.take(FILE_MAX + 1).read_to_string(&mut content).map_err(cannot)?;
+        if content.len() as u64 > FILE_MAX {
+            return Err(bad_input!("{}: longer than 1 MiB: is it a plan?", path.display()).into());
+        }
         Self::parse(&path.display().to_string(), &content, overrides)
     }
 
@@ -144,7 +153,7 @@ impl Plan {
                 }
                 ("zip", DeValue::Array(zips)) => self.read_zips(zips.iter(), value_at)?,
                 ("title" | "skip_contradictions" | "axes" | "zip", value) => {
-                    return Err(bad(format!("is not a {}", value.type_str())).into());
+                    return Err(bad(format!("{} has no use here", kind(value))).into());
                 }
                 _ => {
                     let problem = format_args!("`{key}`: no such key; a plan has {HEAD}");

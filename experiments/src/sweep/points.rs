@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use anyhow::{Context as _, Error, Result};
 use pipesd_sim::world::Setup;
 use rayon::prelude::*;
 
+use super::axis::Axis;
 use super::plan::{Design, Plan};
 use crate::input::{Choice, Configuration};
+use crate::progress::Progress;
 
 /// One combination: a configuration and how long its runs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,26 +39,45 @@ pub(crate) struct Points {
 const NAME_AXES: [(&str, &str); 3] =
     [("profile", "humaneval"), ("scenario", "s1-laptop"), ("method", "pipesd")];
 
+/// Axes that a run's time is proportional to.
+const WEIGHTS: [&str; 2] = ["tokens", "edges"];
+
+/// Words of refusals that are about keys which do not go together, not about a value that is wrong.
+const CONTRADICTIONS: [&str; 6] =
+    ["contradicts", "missing", "packets", "no constant threshold", "which has its own", "sum to 1"];
+
+fn is_contradiction(text: &str) -> bool {
+    CONTRADICTIONS.iter().any(|words| text.contains(words))
+}
+
 impl Points {
     /// Reads the files that the plan names and checks every combination.
     pub(crate) fn new(plan: Plan) -> Result<Self> {
         let mut points = Self { plan, bases: BTreeMap::new(), kept: None };
         points.load_bases()?;
-        let all = 0..points.plan.combinations();
+        let combinations = points.plan.combinations();
+        let all = 0..combinations;
+        let progress = Progress::new("check", 0, combinations);
+        let checked = AtomicU64::new(0);
+        let load = |index| {
+            let loaded = points.load(index);
+            let done = checked.fetch_add(1, Relaxed) + 1;
+            progress.set(done, || format!("{done} of {combinations} combinations"));
+            loaded.map(drop)
+        };
         if points.plan.skip_contradictions {
-            let fits: Vec<bool> =
-                all.into_par_iter().map(|index| points.load(index).is_ok()).collect();
+            let fits: Vec<bool> = all.into_par_iter().map(|index| load(index).is_ok()).collect();
             points.check_values(&fits)?;
             let kept = (0_u32..).zip(&fits).filter(|(_, fits)| **fits).map(|(index, _)| index);
             points.kept = Some(kept.collect());
         } else {
-            let first = all
-                .into_par_iter()
-                .find_map_first(|index| Some((index, points.load(index).err()?)));
+            let first =
+                all.into_par_iter().find_map_first(|index| Some((index, load(index).err()?)));
             if let Some((index, error)) = first {
                 return Err(points.refuse(index, &error, ""));
             }
         }
+        progress.finish();
         Ok(points)
     }
 
@@ -76,6 +99,25 @@ impl Points {
     /// What to simulate for it.
     pub(crate) fn setup(&self, index: u64) -> Result<Setup> {
         self.load(self.number(index))
+    }
+
+    /// Whether combinations take different times, as far as one can tell beforehand.
+    pub(crate) fn weights_differ(&self) -> bool {
+        self.plan.axes().any(|axis| WEIGHTS.contains(&axis.key.as_str()) && axis.varies())
+    }
+
+    /// About how long a run of a combination takes, beside the others.
+    pub(crate) fn weight(&self, index: u64) -> u64 {
+        if !self.weights_differ() {
+            return 1;
+        }
+        let values = self.values(index);
+        let weights = self.plan.axes().zip(&values);
+        let weights = weights.filter(|(axis, _)| WEIGHTS.contains(&axis.key.as_str()));
+        weights.fold(1, |weight, (_, value)| {
+            // Left alone: one edge.
+            weight.saturating_mul(value.parse().unwrap_or(1))
+        })
     }
 
     fn number(&self, index: u64) -> u64 {
@@ -145,8 +187,11 @@ impl Points {
             let (number, error) = first();
             return Err(self.refuse(number, &error, "no combination is left; the first is "));
         }
-        if self.plan.design != Design::Grid || !fits.contains(&false) {
+        if !fits.contains(&false) {
             return Ok(());
+        }
+        if self.plan.design != Design::Grid {
+            return self.check_drawn(fits);
         }
         let mut unused: Vec<Vec<Option<u64>>> = Vec::new();
         for block in &self.plan.blocks {
@@ -160,6 +205,16 @@ impl Points {
         let Some(number) = unused.into_iter().flatten().flatten().next() else { return Ok(()) };
         let error = self.load(number).expect_err("it does not fit");
         Err(self.refuse(number, &error, "a value is in no combination that fits, such as "))
+    }
+
+    /// Of a random design one cannot say that a value fits nowhere: what is wrong decides.
+    fn check_drawn(&self, fits: &[bool]) -> Result<()> {
+        let wrong = (0..fits.len()).into_par_iter().filter(|&index| !fits[index]);
+        let first = wrong.find_map_first(|index| {
+            let error = self.load(index as u64).err()?;
+            (!is_contradiction(&format!("{error:#}"))).then_some((index as u64, error))
+        });
+        first.map_or(Ok(()), |(number, error)| Err(self.refuse(number, &error, "")))
     }
 
     /// The refusal of a combination, with what to do about it.
@@ -181,7 +236,7 @@ impl Points {
         let about = text.strip_prefix("--set ").and_then(|rest| rest.split_once('='));
         let about = about.or_else(|| text.strip_prefix("--")?.split_once(' '));
         let axis = about.and_then(|(key, _)| self.plan.axes().find(|axis| axis.key == key));
-        let contradiction = ["contradicts", "missing", "packets"].iter().any(|w| text.contains(w));
+        let contradiction = is_contradiction(&text);
         let advice = if contradiction && !self.plan.skip_contradictions && context.contains('=') {
             "\ntie the axes by [[zip]], give \"default\" where a value has no use, or say \
              `skip_contradictions = true` to leave out what does not fit"
@@ -198,14 +253,22 @@ impl Points {
     }
 
     /// A digest of what was read, by profile, scenario and method: a changed file is another sweep.
-    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
-        let digest = |base: &Configuration| {
+    pub(crate) fn digests(&self) -> Result<BTreeMap<String, String>> {
+        let digest = |bytes: &[u8]| {
             // FNV-1a, against changes by accident.
-            let hash = format!("{base:?}").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+            let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
             });
             format!("{hash:016x}")
         };
-        self.bases.iter().map(|(names, base)| (names.join(" "), digest(base))).collect()
+        let told = |base: &Configuration| digest(format!("{base:?}").as_bytes());
+        let mut digests: BTreeMap<String, String> =
+            self.bases.iter().map(|(names, base)| (names.join(" "), told(base))).collect();
+        let traces = self.plan.axes().filter(|axis| axis.key == "bandwidth_trace");
+        for path in traces.flat_map(Axis::texts).filter(|path| !path.is_empty()) {
+            let content = std::fs::read(path).with_context(|| format!("{path}: cannot be read"))?;
+            digests.insert(path.to_owned(), digest(&content));
+        }
+        Ok(digests)
     }
 }

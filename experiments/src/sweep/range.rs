@@ -72,7 +72,14 @@ fn units(key: &str) -> &'static [Unit] {
         ]
     } else if key.ends_with("_kb") {
         &[("B", 1, 1000), ("kB", 1, 1), ("MB", 1000, 1)]
-    } else if key.ends_with("threshold") || ["loss", "decay"].contains(&key) {
+    } else if key.ends_with("_j") {
+        &[("mJ", 1, 1000), ("J", 1, 1), ("kJ", 1000, 1)]
+    } else if key.ends_with("_w") {
+        &[("mW", 1, 1000), ("W", 1, 1), ("kW", 1000, 1)]
+    } else if key.ends_with("threshold")
+        || key.ends_with("_share")
+        || ["loss", "decay"].contains(&key)
+    {
         &[("%", 1, 100)]
     } else {
         &[]

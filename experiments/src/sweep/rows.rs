@@ -46,6 +46,22 @@ impl Rows {
         Run { number, point: number / seeds, seed: self.points.plan.seed + number % seeds }
     }
 
+    /// About how long a row takes to find, beside the others.
+    pub(crate) fn weight(&self, row: u64) -> u64 {
+        self.points.weight(self.run(row).point)
+    }
+
+    /// About how long all rows take: a shard has its part of every point.
+    pub(crate) fn weight_of_all(&self) -> u64 {
+        let Points { plan, .. } = &self.points;
+        if !self.points.weights_differ() {
+            return self.count();
+        }
+        let points = (0..self.points.count()).map(|point| self.points.weight(point));
+        let all = points.fold(0, u64::saturating_add);
+        all.saturating_mul(plan.seeds) / self.shard.of
+    }
+
     /// The first line.
     pub(crate) fn header(&self) -> String {
         let mut header = String::from("run,version,profile,scenario,method,");

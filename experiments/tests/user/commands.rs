@@ -30,6 +30,12 @@ fn bad_settings_are_refused_by_flag() {
         ("window=1000000", &["window=1000000", "1 to 4096"]),
         ("window=-1", &["window=-1"]),
         ("edges=0", &["edges=0", "1 to 4096"]),
+        ("prompt_share=1.5", &["prompt_share=1.5", "0 to 1"]),
+        ("slow_correlation=1", &["slow_correlation=1", "between -1 and 1"]),
+        ("added_draft_ms=-1", &["added_draft_ms=-1", "0 to 60000"]),
+        ("downlink_queue_kb=64", &["downlink_queue_kb=64", "packet"]),
+        ("cloud_idle_w=-1", &["cloud_idle_w=-1", "out of range"]),
+        ("bandwidth_trace=no/such.csv", &["no/such.csv", "cannot be read"]),
         ("loss=0.1", &["loss=0.1", "packet"]),
         ("abortable=maybe", &["abortable=maybe", "true or false"]),
         // Contradictory axes: keys that the chosen axes have no use for.
@@ -60,6 +66,8 @@ fn bad_settings_are_refused_by_flag() {
     }
     let twice = ["simulate", "--set", "loss=0.1", "--set", "link=packet", "--set", "loss=0.2"];
     refuses(&twice, &["--set loss=0.2", "twice"]);
+    let crowd = ["simulate", "--set", "edges=4096", "--set", "prompt_tokens=1000000"];
+    refuses(&crowd, &["edges=4096", "10000000 at most"]);
     refuses(&["tune", "--set", "tuning=paper"], &["tuning", "pipesd tune"]);
     refuses(&["simulate", "--set", "link=packet", "--set", "loss=0.9"], &["loss=0.9", "0 to 0.5"]);
 }
@@ -353,6 +361,61 @@ fn plan_prints_the_papers_example() {
     assert!(stdout(&arguments[..5]).contains("2458.0"));
 }
 
+/// The axes of links, devices, texts and energy: each changes what it should.
+#[test]
+fn every_part_of_an_environment_can_be_set() {
+    let run = |sets: &[&str]| -> serde_json::Value {
+        let mut arguments = vec!["simulate", "--seeds", "2", "--tokens", "130", "--json"];
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+        serde_json::from_str(&stdout(&arguments)).expect("JSON")
+    };
+    let figure = |run: &serde_json::Value, place: &str| {
+        run.pointer(place).and_then(serde_json::Value::as_f64).expect(place)
+    };
+    let plain = run(&[]);
+    for (sets, place) in [
+        (&["added_draft_ms=50"][..], "/tpt_ms/mean"),
+        (&["downlink_startup_ms=50"], "/tpt_ms/mean"),
+        (&["draft_ms=44.5", "added_draft_ms=50"], "/tpt_ms/mean"),
+        (&["added_draft_ms=50", "draft_ms=44.5"], "/tpt_ms/mean"),
+        (&["draft_prefill_per_token_ms=90"], "/ttft_ms/mean"),
+        (&["verify_prefill_per_token_ms=90"], "/ttft_ms/mean"),
+        (&["acceptance_intercept=9"], "/acceptance_rate"),
+        (&["nav_base_j=900"], "/energy_j_per_100_tokens/cloud_active"),
+        (&["nav_per_token_j=900"], "/energy_j_per_100_tokens/cloud_active"),
+    ] {
+        assert!(figure(&run(sets), place) > 1.01 * figure(&plain, place), "{sets:?}");
+    }
+    for set in ["acceptance_slope=3", "prompt_share=0", "slow_correlation=0.1"] {
+        assert_ne!(figure(&run(&[set]), "/tpt_ms/mean"), figure(&plain, "/tpt_ms/mean"), "{set}");
+    }
+    // Each alone would make more than a whole with the other as it was.
+    run(&["prompt_share=0.95", "slow_share=0.05"]);
+    run(&["slow_share=0.95", "prompt_share=0.05"]);
+    let watts = [
+        "cloud_active_w=300",
+        "cloud_idle_w=50",
+        "edge_active_w=9",
+        "edge_idle_w=3",
+        "radio_j_per_byte=1e-7",
+    ];
+    let measured = run(&watts);
+    for scope in ["cloud_active", "cloud_whole", "end_to_end"] {
+        assert!(figure(&measured, &format!("/energy_j_per_100_tokens/{scope}")) > 0.0);
+    }
+    run(&["link=packet", "downlink_queue_kb=9", "queue_kb=9"]);
+}
+
+#[test]
+fn keys_are_listed_for_people_and_machines() {
+    let keys: serde_json::Value = serde_json::from_str(&stdout(&["keys", "--json"])).expect("JSON");
+    let table = stdout(&["keys"]);
+    for key in keys.as_array().expect("keys") {
+        assert!(table.contains(key["key"].as_str().expect("a name")), "{key}");
+    }
+    assert!(table.contains("uplink_mbps") && table.contains("Mbit/s"), "{table}");
+}
+
 /// A short search, twice, with any number of jobs; and a method without thresholds is refused.
 #[test]
 fn tune_finds_thresholds_better_than_the_worst() {
@@ -363,7 +426,17 @@ fn tune_finds_thresholds_better_than_the_worst() {
     assert_eq!(text, with_jobs("2"));
     let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let strategies = found["strategies"].as_array().expect("strategies");
-    assert_eq!(strategies.len(), 4);
+    assert_eq!(strategies.len(), 5);
+    assert_eq!(strategies[3]["strategy"], "grid-ends");
+    let evaluations: Vec<_> =
+        strategies.iter().map(|s| s["evaluations"].as_u64().expect("a number")).collect();
+    assert_eq!(evaluations, [9; 5]);
+    assert_eq!(found["validation"]["seeds"], 20);
+    let again: Vec<&str> = found["command"].as_str().expect("a command").split(' ').collect();
+    assert_eq!(stdout(&[&again[1..], &["--json"]].concat()), text);
+    let grid = stdout(&["tune", "--strategy", "grid", "--evaluations", "10", "--json"]);
+    let grid: serde_json::Value = serde_json::from_str(&grid).expect("JSON");
+    assert_eq!(grid["strategies"][0]["evaluations"], 9, "no more than 3 x 3 fit into 10");
     let bayes = &strategies[0];
     assert_eq!(bayes["strategy"], "bayes");
     // Low thresholds cost hundreds of milliseconds a token; the search must get away from there.
@@ -372,6 +445,9 @@ fn tune_finds_thresholds_better_than_the_worst() {
     assert!(0.0 < threshold && threshold < 1.0);
     refuses(&["tune", "--method", "vanilla"], &["vanilla", "no threshold"]);
     refuses(&["tune", "--evaluations", "0"], &["--evaluations"]);
+    let first = (1_u64 << 40) - 1;
+    let seed = first.to_string();
+    refuses(&["tune", "--seed", &seed, "--searches", "2"], &["--seed", &seed, "judged"]);
 }
 
 #[test]

@@ -123,7 +123,14 @@ fn a_recording_replays_and_is_a_profile() {
     assert!(names.iter().any(|name| name.contains("edge")), "{names:?}");
     assert!(names.iter().any(|name| name.contains("cloud")), "{names:?}");
     let simulated = stdout(&[
-        "simulate", "--profile", recording, "--method", "vanilla", "--tokens", "26", "--json",
+        "simulate",
+        "--profile",
+        recording,
+        "--method",
+        "vanilla",
+        "--tokens",
+        "26",
+        "--json",
     ]);
     let simulated: Value = serde_json::from_str(&simulated).expect("one document");
     assert!(simulated["tpt_ms"]["mean"].as_f64() > Some(1.0), "{simulated}");
@@ -195,8 +202,20 @@ fn bad_input_of_the_live_commands_is_refused() {
 fn cells_of_table_1_run_live_and_are_kept() {
     let out = folder("live-table1");
     let arguments = [
-        "reproduce", "table1", "--live", "--profile", "humaneval", "--scenario", "s1-laptop",
-        "--method", "pipesd", "--tokens", "10", "--out", text(&out), "--json",
+        "reproduce",
+        "table1",
+        "--live",
+        "--profile",
+        "humaneval",
+        "--scenario",
+        "s1-laptop",
+        "--method",
+        "pipesd",
+        "--tokens",
+        "10",
+        "--out",
+        text(&out),
+        "--json",
     ];
     // Ten tokens: one prompt of the profile's own length would take twenty seconds.
     let kept = out.join("table1-live");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{folder, refuses, stdout, text, write};
+use crate::support::{folder, pipesd, refuses, stdout, text, write};
 
 /// The rows of a plan, swept without interruption.
 fn rows(plan: &str, out: &Path, more: &[&str]) -> String {
@@ -33,7 +33,8 @@ fn bad_plans_are_refused_by_file_and_line() {
         ("seeds = 2.5", &["seeds", "whole number"]),
         ("tokens = -1", &["tokens", "whole number"]),
         ("title = 3", &["title"]),
-        ("axes = 3", &["line 1", "axes"]),
+        ("axes = 3", &["line 1", "axes", "an integer"]),
+        ("title = []", &["line 1", "an array"]),
         ("zip = 3", &["line 1", "zip"]),
         ("seeds = = 3", &["line 1"]),
         ("design = \"latin\"", &["design", "grid", "random"]),
@@ -45,7 +46,7 @@ fn bad_plans_are_refused_by_file_and_line() {
         ("[axes]\nuplink_mbps = [10, 20, 10.0]", &["line 2", "twice"]),
         ("[axes]\nuplink_mbps = []", &["line 2", "0 values"]),
         ("[axes]\nuplink_mbps = nan", &["line 2", "nan"]),
-        ("[axes]\nuplink_mbps = { from = 1 }", &["line 2", "table"]),
+        ("[axes]\nuplink_mbps = { from = 1 }", &["line 2", "not a table"]),
         ("[axes]\nuplink_mbps = [10, -3]", &["line 2", "combination 2", "-3", "out of range"]),
         ("[axes]\nmethod = 3", &["line 2", "a name or a path"]),
         ("[axes]\nmethod = \"pipesd\"\nscenario = \"s9\"", &["line 3", "s9", "s1-laptop"]),
@@ -77,6 +78,11 @@ fn bad_plans_are_refused_by_file_and_line() {
             &["line 4", "no combination is left"],
         ),
         (
+            "skip_contradictions = true\ndesign = \"random\"\nsamples = 50\n[axes]\n\
+             method = [\"pipesd\", \"vanilla\"]\ntoken_threshold = \"0.5..1.5\"",
+            &["line 6", "token_threshold", "between 0 and 1"],
+        ),
+        (
             "design = \"random\"\nsamples = 9\n[axes]\nwindow = \"1..9\"",
             &["line 4", "window=", "step 1"],
         ),
@@ -90,6 +96,8 @@ fn bad_plans_are_refused_by_file_and_line() {
         refuses(&["sweep", &path, "--out", text(&out)], &[&["plan.toml"], words].concat());
         assert!(!out.exists(), "nothing is written for a bad plan");
     }
+    let long = format!("# {}\n{TINY}", "x".repeat(1 << 20));
+    refuses(&["sweep", &write(&folder, "long.toml", &long)], &["long.toml", "1 MiB"]);
     refuses(&["sweep", "no/such.toml"], &["no/such.toml", "cannot be read"]);
     let path = write(&folder, "plan.toml", TINY);
     for shard in ["0/3", "4/3", "3", "1/99999", "x/y"] {
@@ -105,6 +113,18 @@ fn shipped_plans_are_fine_and_the_smoke_plan_runs_the_same_on_any_number_of_jobs
     assert!(
         stdout(&["sweep", text(&example), "--check"]).starts_with("800 configurations, 6400 runs")
     );
+    let mut sweeps = 0;
+    for plan in fs::read_dir(&plans).expect("the shipped plans") {
+        let plan = plan.expect("a shipped plan").path();
+        if fs::read_to_string(&plan).expect("a plan").contains("\nitem = ") {
+            continue;
+        }
+        sweeps += 1;
+        let out = folder.join(plan.file_stem().expect("a name"));
+        let rows = rows(text(&plan), &out, &["--seeds", "1", "--tokens", "20"]);
+        assert!(rows.lines().count() > 10, "{}", plan.display());
+    }
+    assert_eq!(sweeps, 3);
     let smoke = plans.join("smoke-sweep.toml");
     let one = rows(text(&smoke), &folder.join("one"), &["--jobs", "1"]);
     for again in ["two", "three"] {
@@ -244,6 +264,128 @@ fn three_shards_merge_to_the_whole() {
     let rows = fs::read_to_string(&path).expect("rows");
     fs::write(&path, &rows[..rows.len() - 9]).expect("a file of the test");
     refuses(&[a, b, c], &["rows.csv", "not complete"]);
+    let edited = |content: &str| fs::write(&path, content).expect("a file of the test");
+    edited(&format!("{rows}{rows}"));
+    refuses(&[a, b, c], &["rows.csv", "goes on after"]);
+    edited(&rows.replacen("tpt_ms", "tpt_s", 1));
+    refuses(&[a, b, c], &["rows.csv", "first line was changed"]);
+    edited(&rows.replace(column(&rows, "tpt_ms")[10], "1.5"));
+    refuses(&[a, b, c], &["rows.csv", "run 32", "changed"]);
+    assert!(!folder.join("refused").exists(), "bad shards leave nothing behind");
+    edited(&rows);
+    // Each machine may have a build of its own; what it found is compared.
+    of_another_build(&parts[2]);
+    assert_eq!(self::rows(&plan, &folder.join("builds"), &["--merge", a, b, c]), whole);
+}
+
+/// Makes a folder's rows those of another build.
+fn of_another_build(folder: &Path) {
+    let path = folder.join("sweep.json");
+    let text = fs::read_to_string(&path).expect("a file");
+    let mut identity: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    identity["program"] = "0123456789abcdef".into();
+    fs::write(&path, identity.to_string()).expect("a file of the test");
+}
+
+#[test]
+fn rows_of_two_builds_are_not_mixed_but_finished_ones_can_be_read() {
+    let folder = folder("builds");
+    let plan = write(&folder, "plan.toml", TINY);
+    let out = folder.join("out");
+    let whole = rows(&plan, &out, &[]);
+    of_another_build(&out);
+    let arguments = ["sweep", &plan, "--out", text(&out), "--summary"];
+    assert!(stdout(&arguments).contains("uplink_mbps"));
+    let table = out.join("rows.csv");
+    for cut in [whole.len() - 1, whole.len() / 2, 0] {
+        fs::write(&table, &whole[..cut]).expect("a file of the test");
+        refuses(&arguments, &["another build", "--out"]);
+        assert_eq!(fs::read_to_string(&table).expect("rows"), whole[..cut]);
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_opened_is_left_alone() {
+    let folder = folder("unreadable");
+    let plan = write(&folder, "plan.toml", TINY);
+    let out = folder.join("out");
+    rows(&plan, &out, &[]);
+    let table = out.join("rows.csv");
+    // Permissions do not bind every user; a folder in the file's place is an error for all.
+    fs::rename(&table, folder.join("rows.csv")).expect("a file of the test");
+    fs::create_dir(&table).expect("a folder of the test");
+    let output = pipesd(&["sweep", &plan, "--out", text(&out)]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("rows.csv: cannot be opened"), "{stderr}");
+    assert!(table.is_dir());
+    refuses(&["sweep", &plan, "--out", &plan], &["plan.toml", "not a folder"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_finished_table_can_be_summed_up_where_nothing_can_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder("read-only");
+    let plan = write(&folder, "plan.toml", TINY);
+    let out = folder.join("out");
+    let whole = rows(&plan, &out, &[]);
+    let table = out.join("rows.csv");
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a path of the test");
+    };
+    mode(&table, 0o444);
+    mode(&out, 0o555);
+    assert_eq!(stdout(&["sweep", &plan, "--out", text(&out), "--summary"]).lines().count(), 5);
+    mode(&table, 0o644);
+    fs::write(&table, &whole[..whole.len() / 2]).expect("a file of the test");
+    mode(&table, 0o444);
+    // The superuser may write anyway.
+    let may_write = fs::OpenOptions::new().write(true).open(&table).is_ok();
+    let output = pipesd(&["sweep", &plan, "--out", text(&out)]);
+    assert_eq!(output.status.success(), may_write);
+    mode(&out, 0o755);
+}
+
+#[test]
+fn two_processes_do_not_write_to_one_folder() {
+    let folder = folder("two");
+    let plan = write(
+        &folder,
+        "plan.toml",
+        "seeds = 100000\ntokens = 130\n[axes]\nuplink_mbps = \"1..20 step 1\"\n",
+    );
+    let out = folder.join("out");
+    let arguments = ["sweep", &plan, "--out", text(&out), "--jobs", "1"];
+    let mut first = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("pipesd starts");
+    let table = out.join("rows.csv");
+    while fs::metadata(&table).map_or(0, |metadata| metadata.len()) < 2000 {
+        assert!(first.try_wait().expect("a child").is_none(), "it has two million runs to do");
+        std::thread::yield_now();
+    }
+    refuses(&arguments, &["rows.csv", "another pipesd is writing here"]);
+    first.kill().expect("a child");
+    first.wait().expect("a child");
+    // Who is killed holds nothing: the next one gets as far as the first did.
+    let mut next = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("pipesd starts");
+    let before = fs::metadata(&table).expect("a table").len();
+    while fs::metadata(&table).expect("a table").len() <= before {
+        assert!(next.try_wait().expect("a child").is_none(), "it goes on");
+        std::thread::yield_now();
+    }
+    next.kill().expect("a child");
+    next.wait().expect("a child");
 }
 
 #[test]
@@ -277,7 +419,7 @@ fn another_sweep_is_not_mixed_in() {
     // The last row's result is another today: so is the program.
     let tpt = column(&whole, "tpt_ms")[5];
     edited(&whole.replace(tpt, "1.5"));
-    refuses(&arguments, &["run 5", "the program has changed"]);
+    refuses(&arguments, &["run 5", "another result", "changed"]);
     edited(&whole);
     fs::remove_file(out.join("sweep.json")).expect("a file of the test");
     refuses(&arguments, &["rows.csv", "without its sweep.json"]);
@@ -304,6 +446,44 @@ fn contradictory_combinations_are_left_out_on_demand() {
     assert_eq!(lengths, ["", "2", "", "", "", ""]);
     assert_eq!(thresholds, ["", "", "", "0.8", "", "0.8"]);
     assert_eq!(column(&rows, "run"), ["0", "1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn a_random_design_leaves_out_what_contradicts_itself() {
+    let folder = folder("random-skip");
+    let plan = write(
+        &folder,
+        "plan.toml",
+        "skip_contradictions = true\ndesign = \"random\"\nsamples = 40\ntokens = 20\n[axes]\n\
+         method = [\"pipesd\", \"vanilla\"]\ntoken_threshold = \"0.5..0.9\"\n",
+    );
+    let rows = rows(&plan, &folder.join("out"), &[]);
+    let methods = column(&rows, "method");
+    assert!((5..40).contains(&methods.len()) && !methods.contains(&"vanilla"), "{methods:?}");
+}
+
+#[test]
+fn a_bandwidth_trace_is_an_axis_and_a_changed_one_another_sweep() {
+    let folder = folder("bandwidth");
+    let trace = |rate: u32| {
+        format!("# rows 1 step_s 20 start zero\ntime_s,uplink_mbps,downlink_mbps\n0,{rate},200\n")
+    };
+    let slow = write(&folder, "slow.csv", &trace(10));
+    let fast = write(&folder, "fast.csv", &trace(40));
+    let plan = write(
+        &folder,
+        "plan.toml",
+        &format!("tokens = 20\n[axes]\nbandwidth_trace = [\"default\", \"{slow}\", \"{fast}\"]\n"),
+    );
+    let out = folder.join("out");
+    let rows = rows(&plan, &out, &[]);
+    let tpt: Vec<f64> =
+        column(&rows, "tpt_ms").iter().map(|tpt| tpt.parse().expect("a number")).collect();
+    assert!(tpt[2] < tpt[0] && tpt[0] < tpt[1], "{tpt:?}");
+    write(&folder, "fast.csv", &trace(80));
+    refuses(&["sweep", &plan, "--out", text(&out)], &["another sweep", "fast.csv"]);
+    write(&folder, "fast.csv", "time_s\n");
+    refuses(&["sweep", &plan, "--out", text(&out)], &["line 3", "fast.csv"]);
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl<'a> World<'a> {
 
     fn run(mut self) -> Result<RunResult, RunError> {
         let limit = OCCURRENCES_PER_TOKEN_MAX
-            .saturating_mul(self.setup.tokens.max(1))
+            .saturating_mul(whole_tokens(self.setup).max(1))
             .saturating_mul(u64::from(self.setup.edges));
         let mut occurrences = 0;
         let mut now = Instant::ZERO;
@@ -335,6 +335,19 @@ pub fn requests(setup: &Setup) -> u64 {
                     more
                 })
                 .count() as u64
+        }
+    }
+}
+
+/// Output tokens of each edge's requests, which are whole prompts, however few tokens were asked for.
+fn whole_tokens(setup: &Setup) -> u64 {
+    use crate::profile::TextModel;
+    let requests = requests(setup);
+    match &setup.profile.text {
+        TextModel::Process(_) => requests.saturating_mul(u64::from(setup.profile.output_tokens)),
+        TextModel::Trace(trace) => {
+            let lengths = trace.texts.iter().cycle().map(|text| text.positions.len() as u64);
+            lengths.take(requests as usize).sum()
         }
     }
 }
