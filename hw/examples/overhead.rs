@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p pipesd-hw --example overhead`
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures real time")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

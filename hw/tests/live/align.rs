@@ -53,7 +53,9 @@ fn logs_of_two_machines_are_aligned_by_their_messages() {
     let (exact, found) = (exact.offsets[0], joint.offsets[0]);
     let apart = (found.ns + 1_000_000_000_000 - exact.ns).unsigned_abs();
     assert!(found.uncertainty > Duration::ZERO);
-    assert!(Duration::from_nanos(apart) <= found.uncertainty, "{apart} ns, {found:?}");
+    // The exact offset is itself read off a clock.
+    let most = found.uncertainty + Duration::from_micros(20);
+    assert!(Duration::from_nanos(apart) <= most, "{apart} ns, {found:?}");
     // Scheduling of a loaded machine is part of a delay; the least one is short all the same.
     assert!(found.uncertainty < Duration::from_millis(20), "{found:?}");
 }

@@ -1,6 +1,12 @@
 //! Both ends of the testbed at work: driver, models, run logs; over a link within the process, or over
 //! QUIC where the transport matters.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "real time and threads are what is tested"
+)]
+
 mod align;
 mod emulated;
 mod exact;

@@ -1,10 +1,11 @@
 //! Recorded runs: replayed bit for bit, refused when they are not whole, and read for their times.
 
 use pipesd_core::contract::{Input, Output, WorkResult};
+use pipesd_core::edge::{EdgeConfig, TuningConfig};
 use pipesd_core::event::Event;
 use pipesd_hw::record::{Line, RunLog, replay, samples};
 
-use crate::support::{DUAL, FIXED, TOKEN, edge, edge_with, playback, recorded};
+use crate::support::{DUAL, FIXED, SEED, TOKEN, edge, edge_with, playback, recorded};
 
 #[test]
 fn a_recorded_run_replays_bit_for_bit_at_both_ends() {
@@ -16,6 +17,21 @@ fn a_recorded_run_replays_bit_for_bit_at_both_ends() {
             replay(log).expect("the recorded outputs");
         }
     }
+}
+
+#[test]
+fn a_tuned_run_replays_bit_for_bit() {
+    // Fits run on a thread of their own, beside decoding; their answers are part of the log.
+    let playback = playback(&[1500; 4]);
+    let tuning = Some(TuningConfig::paper(SEED));
+    let config = EdgeConfig { tuning, ..edge(DUAL) };
+    let (report, edge_log, _) = recorded(config, &playback);
+    assert_eq!(report.texts[3].tokens, playback.truth(3));
+    let fitted = |line: &&Line| {
+        matches!(line, Line::In(_, Input::Finished { result: WorkResult::Fitted(_), .. }))
+    };
+    assert!(edge_log.lines.iter().filter(fitted).count() > 0, "the tuner was at work");
+    replay(&edge_log).expect("the recorded outputs");
 }
 
 #[test]
