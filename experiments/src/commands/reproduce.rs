@@ -160,15 +160,17 @@ impl Course {
         Self { clock: ProgressBar::hidden(), items: items.len(), number: 0, made: 0.0, left }
     }
 
-    /// `[3/13] table3`, and how long all of it will take, as far as it can be told.
+    /// `[3/13] table3`.
     fn label(&mut self, item: &str) -> String {
         self.number += 1;
-        let mut label = format!("[{}/{}] {item}", self.number, self.items);
-        if self.made > 0.0 && self.items > 1 {
-            let left = self.clock.elapsed().mul_f64(self.left / self.made);
-            label.push_str(&format!(" (all: {} left)", HumanDuration(left)));
-        }
-        label
+        format!("[{}/{}] {item}", self.number, self.items)
+    }
+
+    /// How long all of it will take, as far as it can be told by what was made.
+    fn time_left(&self) -> Option<String> {
+        let known = self.made > 0.0 && self.left > 0.0;
+        let left = known.then(|| self.clock.elapsed().mul_f64(self.left / self.made))?;
+        Some(format!("{} left in all", HumanDuration(left)))
     }
 
     fn advance(&mut self, cost: f64) {
@@ -213,7 +215,8 @@ fn obtain(
         eprintln!("{label}: goes on after {} tasks", checkpoint.len());
     }
     let (seed, jobs) = (options.seed, options.jobs);
-    let context = Context { head, seed, size, jobs, label: &label, checkpoint: &checkpoint };
+    let shown = course.time_left().map_or(label.clone(), |left| format!("{label} ({left})"));
+    let context = Context { head, seed, size, jobs, label: &shown, checkpoint: &checkpoint };
     let started = course.clock.elapsed();
     let report = item.run(&context)?;
     if let Some(measured) = &report.measured {
@@ -226,6 +229,7 @@ fn obtain(
     Keeper::keep(&folder, &files, &fingerprint)?;
     course.advance(cost(item, options));
     let took = (course.clock.elapsed() - started).as_secs_f64();
-    eprintln!("{label}: done in {took:.1} s");
+    let left = course.time_left().map(|left| format!(", about {left}")).unwrap_or_default();
+    eprintln!("{label}: done in {took:.1} s{left}");
     Ok(report)
 }

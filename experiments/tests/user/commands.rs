@@ -317,7 +317,6 @@ fn extremes_run() {
         &["waiting_depth=8"],
         &["tuning=bayes", "tuning_tokens=1", "fit_ms=0"],
         &["tuning=paper", "fit_ms=100000", "tuning_evaluations=256"],
-        &["draft_ms=0", "draft_ms=30"],
         &["sequence_threshold=0.999999", "token_threshold=1e-12"],
     ] {
         run(sets, &short);
