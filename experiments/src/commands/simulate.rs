@@ -200,5 +200,6 @@ fn timeline(options: &Simulate, events: &[Stamped]) -> Result<String> {
         }
         NothingToShow::NoDecoding => nothing.into(),
     })?;
-    Ok(timeline.to_svg()?)
+    let narrow = options.timeline_narrow;
+    Ok(if narrow { timeline.to_narrow_svg()? } else { timeline.to_svg()? })
 }
