@@ -11,7 +11,7 @@ mod tuning;
 
 use std::fmt;
 
-pub(crate) use self::catalogue::{PROFILES, SCENARIOS};
+pub(crate) use self::catalogue::{METHODS, PROFILES, SCENARIOS};
 pub(crate) use self::files::{load_method, load_profile, load_scenario};
 pub(crate) use self::rerun::{command, seed_range};
 pub(crate) use self::settings::{Choice, Configuration, set_keys};

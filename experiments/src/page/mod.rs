@@ -5,14 +5,19 @@
 //! item brings them.
 
 mod appendix;
+mod ask;
 mod cell;
 mod drawing;
+mod findings;
 mod headline;
 mod provenance;
+mod reading;
+mod result;
 mod section;
 mod strip;
 mod svg;
 mod table;
+mod words;
 
 use std::path::PathBuf;
 
@@ -20,7 +25,8 @@ use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::cli::Reproduce;
-use crate::items::{Item, Report};
+use crate::items::{Item, Report, Size};
+use crate::keep::Keeper;
 use crate::output;
 
 pub(crate) use self::drawing::figures;
@@ -42,6 +48,8 @@ pub(crate) struct Figure {
     pub(crate) caption: String,
     /// The drawing.
     pub(crate) svg: String,
+    /// The same for a phone, if it is too wide for one.
+    pub(crate) narrow: Option<String>,
 }
 
 /// An item with its figures.
@@ -57,8 +65,28 @@ pub(crate) struct Section<'a> {
 /// If a figure is not an SVG, or the file cannot be written.
 pub(crate) fn write(options: &Reproduce, sections: &[Section<'_>]) -> Result<PathBuf> {
     let path = options.out.join(FILE);
-    output::write_file(&path, &page(&command(options, sections), options.smoke, sections)?)?;
+    let origin = Origin {
+        command: command(options, sections),
+        seed: options.seed,
+        program: program(options.seed)?,
+    };
+    output::write_file(&path, &page(&origin, options.smoke, sections)?)?;
     Ok(path)
+}
+
+/// What a page is made of again.
+#[derive(Clone, Debug)]
+struct Origin {
+    command: String,
+    seed: u64,
+    /// Tells programs of one version apart.
+    program: String,
+}
+
+/// The program's own hash, as results are kept by it.
+fn program(seed: u64) -> Result<String> {
+    let fingerprint = Keeper::new()?.fingerprint(seed, Size { seeds: 0, tokens: 0 });
+    Ok(fingerprint.split_whitespace().nth(1).unwrap_or_default().to_owned())
 }
 
 /// What makes the page again. The folder and the number of jobs are left out: they change nothing.
@@ -75,9 +103,10 @@ fn command(options: &Reproduce, sections: &[Section<'_>]) -> String {
 }
 
 /// The page as text.
-fn page(command: &str, smoke: bool, sections: &[Section<'_>]) -> Result<String> {
+fn page(origin: &Origin, smoke: bool, sections: &[Section<'_>]) -> Result<String> {
     let reports: Vec<&Report> = sections.iter().map(|section| section.report).collect();
-    let items = sections.iter().map(section::markup).collect::<Result<Vec<Markup>>>()?;
+    let shown = |(index, section)| section::markup(section, &reports[..index]);
+    let items = sections.iter().enumerate().map(shown).collect::<Result<Vec<Markup>>>()?;
     let body = html! {
         a.skip href="#main" { "Skip to the results" }
         header.top {
@@ -94,9 +123,9 @@ fn page(command: &str, smoke: bool, sections: &[Section<'_>]) -> Result<String> 
         main #main tabindex="-1" {
             (headline::markup(&reports)?)
             (contents(&reports))
-            (headline::reading())
+            (reading::markup())
             @for item in &items { (item) }
-            (appendix::markup(command, &reports))
+            (appendix::markup(origin, &reports))
         }
     };
     let page = html! {
@@ -130,7 +159,7 @@ fn contents(reports: &[&Report]) -> Markup {
             h2 #contents { "Contents" }
             ol {
                 li { a href="#findings" { "Findings" } }
-                li { a href="#reading" { "How to read the tables" } }
+                li { a href="#reading" { "How to read this page" } }
                 @for report in reports {
                     li { a href={ "#" (report.item) } { (report.title) } }
                 }
@@ -147,6 +176,18 @@ fn prose(text: &str) -> Markup {
             @if index % 2 == 1 { (code(part)) } @else { (part) }
         }
     }
+}
+
+/// A sentence whose numbers stay with their units.
+fn joined(text: &str) -> String {
+    [" %", " ms", " Mbit/s"]
+        .iter()
+        .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{a0}")))
+}
+
+/// Text for where no mark-up can be.
+fn plain(text: &str) -> String {
+    text.replace('`', "")
 }
 
 /// A command or a key; lines break between its words, not at a hyphen.
