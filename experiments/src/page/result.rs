@@ -77,7 +77,7 @@ fn methods(report: &Report) -> Option<String> {
     let times = range(of(report, "pipesd", TIME).map(|row| row.ours.mean))?;
     let [ours, theirs] = leads(report)?;
     Some(format!(
-        "PipeSD takes {} ms per token and is {} times as fast as the fastest of its three rivals (in the \
+        "PipeSD takes {} ms per token and is {} times as fast as the fastest of its rivals (in the \
          paper {}).",
         span(times, 0),
         span(ours, 2),
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(
             sentences(&one),
             [
-                "PipeSD takes 100 ms per token and is 1.10 times as fast as the fastest of its three rivals \
+                "PipeSD takes 100 ms per token and is 1.10 times as fast as the fastest of its rivals \
                  (in the paper 1.25).",
                 "Predictions are off in the mean: times per token on HumanEval by 17.5 % (2 cells)."
             ]

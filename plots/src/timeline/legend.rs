@@ -124,6 +124,13 @@ impl Sample {
     }
 }
 
+/// A row of the legend: its name, the line that it begins in, and its entries.
+struct Lines {
+    name: &'static str,
+    first: i32,
+    entries: Vec<Placed>,
+}
+
 /// An entry and where it stands: its left end, and its line, counted over all rows.
 struct Placed {
     sample: Sample,
@@ -132,23 +139,22 @@ struct Placed {
     line: i32,
 }
 
-/// The entries of each row, which goes on in the next line where it would pass `right`; and how many
-/// lines there are.
-fn placed(right: i32) -> (Vec<(i32, &'static str, Vec<Placed>)>, i32) {
+/// The rows, each going on in the next line where it would pass `right`; and how many lines there are.
+fn placed(right: i32) -> (Vec<Lines>, i32) {
     let mut line = 0;
     let mut rows = Vec::new();
-    for (name, entries) in ROWS {
+    for (name, row) in ROWS {
         let (first, mut left) = (line, LEFT);
-        let mut placed = Vec::new();
-        for &(sample, meaning) in entries {
+        let mut entries = Vec::new();
+        for &(sample, meaning) in row {
             let end = left + sample.width() + BESIDE + text_width(meaning);
             if left > LEFT && end > right {
                 (left, line) = (LEFT, line + 1);
             }
-            placed.push(Placed { sample, meaning, left, line });
+            entries.push(Placed { sample, meaning, left, line });
             left += sample.width() + BESIDE + text_width(meaning) + APART;
         }
-        rows.push((first, name, placed));
+        rows.push(Lines { name, first, entries });
         line += 1;
     }
     (rows, line)
@@ -161,7 +167,7 @@ pub(super) fn height(right: i32) -> i32 {
 
 pub(super) fn draw(canvas: &Canvas<'_>, top: i32, right: i32) -> Drawn {
     let middle = |line: i32| top + ROW_PITCH / 2 + ROW_PITCH * line;
-    for (first, name, entries) in placed(right).0 {
+    for Lines { name, first, entries } in placed(right).0 {
         canvas.text(name, (LEFT - 14, middle(first)), HPos::Right, INK)?;
         for Placed { sample, meaning, left, line } in entries {
             let (right, y) = (left + sample.width(), middle(line));
