@@ -119,6 +119,9 @@ pub(crate) struct Drawing {
     /// How many seconds the timeline shows.
     #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "timeline")]
     pub(crate) timeline_length: f64,
+    /// Draw the timeline for a narrow screen.
+    #[arg(long, requires = "timeline")]
+    pub(crate) timeline_narrow: bool,
     /// Write the run as a trace that ui.perfetto.dev opens.
     #[arg(long, value_name = "FILE")]
     pub(crate) perfetto: Option<PathBuf>,

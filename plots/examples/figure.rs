@@ -1,4 +1,5 @@
-//! Draws the figures of one item from its result file: `figure ITEM ROWS.csv FOLDER`.
+//! Draws the figures of one item from its result file, for paper and for narrow screens:
+//! `figure ITEM ROWS.csv FOLDER`.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,8 +13,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let rows = results::read(Path::new(rows))?;
     for figure in figures_of(item) {
-        let svg = (figure.draw)(&rows)?.to_svg()?;
-        std::fs::write(Path::new(folder).join(figure.file), svg)?;
+        let chart = (figure.draw)(&rows)?;
+        std::fs::write(Path::new(folder).join(figure.file), chart.to_svg()?)?;
+        if let Some(narrow) = chart.narrow() {
+            let file = format!("narrow-{}", figure.file);
+            std::fs::write(Path::new(folder).join(file), narrow.to_svg()?)?;
+        }
         println!("{}", figure.file);
     }
     Ok(())

@@ -5,10 +5,10 @@
 //! that turns this into SVG. The same data give the same bytes.
 //!
 //! - [`timeline`]: the pipeline of one run: drafting, uplink, NAV and downlink over time.
-
 //! - [`results`]: result files, read by the names of their columns.
 //! - [`chart`]: axes, series and heat maps in data coordinates, and their drawing.
 //! - [`figures`]: the figures of `reproduce`, each a [`chart::Chart`] made of rows.
+//! - [`names`]: what keys of rows are called where people read them.
 //! - [`perfetto`]: all of a run for the Perfetto UI.
 
 mod canvas;
@@ -16,6 +16,7 @@ mod style;
 
 pub mod chart;
 pub mod figures;
+pub mod names;
 pub mod perfetto;
 pub mod results;
 pub mod timeline;

@@ -9,6 +9,8 @@ use plotters::style::RGBColor;
 
 /// The text width of a page with two columns \[units\].
 pub(crate) const PAGE_WIDTH: i32 = 1800;
+/// The width of a phone's screen \[units\].
+pub(crate) const NARROW_WIDTH: i32 = 880;
 /// Type size \[units\]: 6.9 pt, above the 6.5 pt that journals ask for at least.
 pub(crate) const TYPE_SIZE: i32 = 24;
 /// From one line of text to the next \[units\].

@@ -191,7 +191,8 @@ fn the_svg_is_deterministic_and_has_a_legend() {
         "budget",
         "batch 2",
         "with NAV request",
-        "called off",
+        "called off with its request",
+        "no room for its name",
         "NAV",
         "verdict",
     ];
@@ -211,4 +212,7 @@ fn a_long_window_is_cut_into_strips() {
         svg.matches("\nDownlink\n").count()
     };
     assert_eq!((strips(3500), strips(3501), strips(10_000)), (1, 2, 3));
+    let narrow = timeline(0, 3500).to_narrow_svg().expect("it draws");
+    assert!(narrow.starts_with("<svg width=\"88mm\" height=\""));
+    assert_eq!(narrow.matches("\nDownlink\n").count(), 3);
 }

@@ -14,7 +14,8 @@ use crate::input::bad_input;
 use crate::items::{Context, Item, Report, Size, overall};
 use crate::keep::{Checkpoint, Keeper, report_files};
 use crate::output;
-use crate::page::{self, Section};
+use crate::page::{self, Origin, Section};
+use crate::program;
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let items = chosen(&options.items)?;
@@ -85,7 +86,9 @@ fn write_page(options: &Reproduce, out: &Path, keeper: &Keeper) -> Result<()> {
     let section = |(report, figures)| Section { report, figures };
     let sections: Vec<Section<'_>> = reports.iter().zip(figures).map(section).collect();
     let smoke = options.smoke;
-    let page = page::write(out, &page_command(&reports, smoke), smoke, &sections)?;
+    let command = page_command(&reports, smoke);
+    let origin = Origin { command, seed: options.seed, program: program::fingerprint()? };
+    let page = page::write(out, &origin, smoke, &sections)?;
     if std::io::stderr().is_terminal() {
         eprintln!("the report: {}", page.display());
     }

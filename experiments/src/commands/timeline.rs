@@ -47,5 +47,5 @@ fn draw(options: &Drawing, events: &[Stamped]) -> Result<String> {
         }
         NothingToShow::NoDecoding => nothing.into(),
     })?;
-    Ok(timeline.to_svg()?)
+    Ok(if options.timeline_narrow { timeline.to_narrow_svg()? } else { timeline.to_svg()? })
 }

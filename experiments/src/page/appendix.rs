@@ -3,12 +3,13 @@
 
 use maud::{Markup, html};
 
+use super::ask::Quantity;
 use super::headline::short_title;
 use super::section::sentence;
-use super::{code, prose, provenance, table};
+use super::{Origin, code, prose, provenance, table};
 use crate::items::{Report, Role, Row, Table};
 
-pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
+pub(super) fn markup(origin: &Origin, reports: &[&Report]) -> Markup {
     let roles = roles(reports);
     let left_out = reports.iter().filter_map(|report| Some((report, report.unpublished.as_ref()?)));
     let left_out: Vec<_> = left_out.collect();
@@ -44,8 +45,12 @@ pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
             }
             h3 { "Making this page again" }
             dl.made {
-                div { dt { "Command" } dd { (code(command)) } }
-                div { dt { "Version" } dd { (env!("CARGO_PKG_VERSION")) } }
+                div { dt { "Command" } dd { (code(&origin.command)) } }
+                div { dt { "Seed" } dd { (origin.seed) ", the first of each item’s" } }
+                div {
+                    dt { "Version" }
+                    dd { (env!("CARGO_PKG_VERSION")) ", program " (code(&origin.program)) }
+                }
             }
             p {
                 "It writes this page, and beside it a folder for each item: its rows with intervals and the \
@@ -57,20 +62,21 @@ pub(super) fn markup(command: &str, reports: &[&Report]) -> Markup {
     }
 }
 
-/// The cells with published values of each item, by role.
+/// The cells with published values of each item, by quantity and role.
 fn roles(reports: &[&Report]) -> Table {
-    let header = ["item", "prediction", "in sample", "calibration", "mean |error|, prediction"];
-    let mut table = Table::new("Cells with a published value, by item", &header, 1);
-    for report in reports {
+    let header =
+        ["item", "quantity", "prediction", "in sample", "calibration", "mean |error|, prediction"];
+    let mut table = Table::new("Cells with a published value, by item", &header, 2);
+    for (report, quantity) in reports.iter().flat_map(|report| Quantity::ALL.map(|q| (report, q))) {
         let errors = |role: Role| {
-            let rows = report.rows.iter().filter(move |row| row.role == role);
-            rows.filter_map(Row::error_pct).collect::<Vec<f64>>()
+            let rows = report.rows.iter().filter(|row| Quantity::of(row) == quantity);
+            rows.filter(|row| row.role == role).filter_map(Row::error_pct).collect::<Vec<f64>>()
         };
         let lists = [Role::Prediction, Role::InSample, Role::Calibration].map(errors);
         if lists.iter().all(Vec::is_empty) {
             continue;
         }
-        let mut line = vec![short_title(report).to_owned()];
+        let mut line = vec![short_title(report).to_owned(), quantity.name().to_owned()];
         line.extend(lists.iter().map(|list| list.len().to_string()));
         let predicted = &lists[0];
         let mean = predicted.iter().map(|error| error.abs()).sum::<f64>() / predicted.len() as f64;

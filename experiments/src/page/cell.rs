@@ -50,9 +50,11 @@ fn meaning(mark: &str) -> Option<&'static str> {
 /// A cell of numbers.
 pub(super) fn number(text: &str) -> Markup {
     let Some(beside) = Beside::read(text) else {
-        return html! { td.number { (sign(text.trim())) } };
+        let (value, interval) = with_interval(text.trim());
+        return html! { td.number { (sign(value)) (below(interval)) } };
     };
     let Beside { ours, paper, error, mark, .. } = beside;
+    let (ours, interval) = with_interval(ours);
     html! {
         td.number.beside.(beside.tint().unwrap_or_default()) {
             b { (ours) } " " span.paper { "(" (paper) ")" } " "
@@ -65,12 +67,28 @@ pub(super) fn number(text: &str) -> Markup {
                     }
                 }
             }
+            (below(interval))
         }
     }
 }
 
-/// A number with a minus sign that is as wide as a plus.
+/// `130` and `[128, 132]` of `130 [128, 132]`.
+fn with_interval(text: &str) -> (&str, Option<&str>) {
+    let parts = text.split_once(" [").filter(|(_, rest)| rest.ends_with(']'));
+    parts.map_or((text, None), |(value, _)| (value, Some(&text[value.len() + 1..])))
+}
+
+/// An interval in a line of its own: columns stay narrow.
+fn below(interval: Option<&str>) -> Markup {
+    html! { @if let Some(interval) = interval { " " span.interval { (interval) } } }
+}
+
+/// A number with a minus sign that is as wide as a plus; nothing has no sign.
 fn sign(text: &str) -> String {
+    let number = text.split(' ').next().unwrap_or_default();
+    if number.starts_with(['+', '-']) && number.parse() == Ok(0.0) {
+        return text[1..].to_owned();
+    }
     let digit =
         text.strip_prefix('-').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     digit.map_or_else(|| text.to_owned(), |rest| format!("\u{2212}{rest}"))
@@ -118,5 +136,22 @@ mod tests {
         assert!(text.contains("<b>184</b> <span class=\"paper\">(194)</span>"), "{text}");
         assert!(text.contains("\u{2212}5.2 %") && text.contains("low-1"), "{text}");
         assert!(number("<1").into_string().contains("&lt;1"));
+        for (given, wanted) in
+            [("-0.0 %", "0.0 %"), ("+0.0 %", "0.0 %"), ("-0.1 %", "\u{2212}0.1 %")]
+        {
+            assert_eq!(sign(given), wanted);
+        }
+        let text = number("1 (1)  -0.0 % c").into_string();
+        assert!(text.contains(">0.0 %"), "{text}");
+    }
+
+    #[test]
+    fn intervals_stand_in_lines_of_their_own() {
+        let text = number("113 [112, 114] (129) -12.5 %").into_string();
+        assert!(text.contains("<b>113</b>") && text.contains("(129)"), "{text}");
+        for cell in ["113 [112, 114] (129) -12.5 %", "113 [112, 114]"] {
+            let text = number(cell).into_string();
+            assert!(text.contains("<span class=\"interval\">[112, 114]</span>"), "{text}");
+        }
     }
 }

@@ -20,7 +20,9 @@ pub(crate) fn figures(report: &Report) -> Result<Vec<Figure>> {
             let file = figure.file;
             let chart = (figure.draw)(&rows).with_context(|| format!("{}: {file}", report.item))?;
             let svg = chart.to_svg().with_context(|| format!("{}: {file}", report.item))?;
-            Ok(Figure { file: file.to_owned(), caption: figure.caption.to_owned(), svg })
+            let narrow = chart.narrow().map(|chart| chart.to_svg()).transpose();
+            let narrow = narrow.with_context(|| format!("{}: {file}", report.item))?;
+            Ok(Figure { file: file.to_owned(), caption: figure.caption.to_owned(), svg, narrow })
         })
         .collect()
 }

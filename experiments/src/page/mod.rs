@@ -5,14 +5,19 @@
 //! item brings them.
 
 mod appendix;
+mod ask;
 mod cell;
 mod drawing;
+mod findings;
 mod headline;
 mod provenance;
+mod reading;
+mod result;
 mod section;
 mod strip;
 mod svg;
 mod table;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +46,8 @@ pub(crate) struct Figure {
     pub(crate) caption: String,
     /// The drawing.
     pub(crate) svg: String,
+    /// The same for a phone, if it is too wide for one.
+    pub(crate) narrow: Option<String>,
 }
 
 /// An item with its figures.
@@ -56,19 +63,29 @@ pub(crate) struct Section<'a> {
 /// If a figure is not an SVG, or the file cannot be written.
 pub(crate) fn write(
     folder: &Path,
-    command: &str,
+    origin: &Origin,
     smoke: bool,
     sections: &[Section<'_>],
 ) -> Result<PathBuf> {
     let path = folder.join(FILE);
-    output::write_file(&path, &page(command, smoke, sections)?)?;
+    output::write_file(&path, &page(origin, smoke, sections)?)?;
     Ok(path)
 }
 
+/// What a page is made of again.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) command: String,
+    pub(crate) seed: u64,
+    /// Tells programs of one version apart.
+    pub(crate) program: String,
+}
+
 /// The page as text.
-fn page(command: &str, smoke: bool, sections: &[Section<'_>]) -> Result<String> {
+fn page(origin: &Origin, smoke: bool, sections: &[Section<'_>]) -> Result<String> {
     let reports: Vec<&Report> = sections.iter().map(|section| section.report).collect();
-    let items = sections.iter().map(section::markup).collect::<Result<Vec<Markup>>>()?;
+    let shown = |(index, section)| section::markup(section, &reports[..index]);
+    let items = sections.iter().enumerate().map(shown).collect::<Result<Vec<Markup>>>()?;
     let body = html! {
         a.skip href="#main" { "Skip to the results" }
         header.top {
@@ -85,9 +102,9 @@ fn page(command: &str, smoke: bool, sections: &[Section<'_>]) -> Result<String> 
         main #main tabindex="-1" {
             (headline::markup(&reports)?)
             (contents(&reports))
-            (headline::reading())
+            (reading::markup())
             @for item in &items { (item) }
-            (appendix::markup(command, &reports))
+            (appendix::markup(origin, &reports))
         }
     };
     let page = html! {
@@ -121,7 +138,7 @@ fn contents(reports: &[&Report]) -> Markup {
             h2 #contents { "Contents" }
             ol {
                 li { a href="#findings" { "Findings" } }
-                li { a href="#reading" { "How to read the tables" } }
+                li { a href="#reading" { "How to read this page" } }
                 @for report in reports {
                     li { a href={ "#" (report.item) } { (report.title) } }
                 }
@@ -138,6 +155,18 @@ fn prose(text: &str) -> Markup {
             @if index % 2 == 1 { (code(part)) } @else { (part) }
         }
     }
+}
+
+/// A sentence whose numbers stay with their units.
+fn joined(text: &str) -> String {
+    [" %", " ms", " Mbit/s"]
+        .iter()
+        .fold(text.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{a0}")))
+}
+
+/// Text for where no mark-up can be.
+fn plain(text: &str) -> String {
+    text.replace('`', "")
 }
 
 /// A command or a key; lines break between its words, not at a hyphen.

@@ -5,14 +5,14 @@
 use anyhow::{Context as _, Result};
 use maud::{Markup, PreEscaped, html};
 
-use super::Figure;
+use super::{Figure, plain};
 
 /// The figure inline; `prefix` sets its ids apart from those of other figures.
 ///
 /// # Errors
 /// If its text is not an SVG with a view box.
 pub(super) fn inline(figure: &Figure, prefix: &str) -> Result<Markup> {
-    let Figure { file, caption, svg } = figure;
+    let Figure { file, caption, svg, .. } = figure;
     let parts = split(svg).with_context(|| format!("{file}: not an SVG"))?;
     let view_box =
         attribute(parts.opening, "viewBox").with_context(|| format!("{file}: no viewBox"))?;
@@ -20,7 +20,7 @@ pub(super) fn inline(figure: &Figure, prefix: &str) -> Result<Markup> {
     Ok(html! {
         svg.drawing viewBox=(view_box) role="img" aria-labelledby=(title)
             xmlns="http://www.w3.org/2000/svg" {
-            title id=(title) { (caption) }
+            title id=(title) { (plain(caption)) }
             (PreEscaped(own_ids(parts.inner, prefix)))
         }
     })
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn figure(svg: &str) -> Figure {
-        Figure { file: "a.svg".into(), caption: "A < B".into(), svg: svg.into() }
+        Figure { file: "a.svg".into(), caption: "A < `B`".into(), svg: svg.into(), narrow: None }
     }
 
     #[test]

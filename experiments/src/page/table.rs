@@ -1,15 +1,20 @@
-//! A table: what all rows share goes into the caption, runs of the same first word become groups, and one
-//! number over two words becomes a grid, so that a phone has room for the numbers.
+//! A table: what all rows share goes into the caption, runs of the same first word become groups, one
+//! number over two words becomes a grid, and a single row of many numbers is turned, so that a screen has
+//! room for the numbers. A long table is folded, with the number of its rows.
 
 use std::ops::Range;
 
 use maud::{Markup, html};
 
-use super::{breakable, cell};
+use super::{breakable, cell, plain, prose, words};
 use crate::items::Table;
 
-/// Rows from which a table scrolls within itself, so that its header stays in sight.
+/// A table with more rows is folded.
 const TALL: usize = 16;
+/// With so many columns errors stand below what they are errors of.
+const MANY: usize = 6;
+/// A single row of at least so many numbers is turned.
+const WIDE: usize = 4;
 
 /// How the columns of words are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,54 +93,74 @@ fn grid(table: &Table, layout: &Layout) -> Option<Table> {
 
 /// The table, in a container that scrolls if it has to; `label` is what it belongs to.
 pub(super) fn markup(table: &Table, label: &str) -> Markup {
+    let table = &words::named(table);
     let layout = Layout::of(table);
     let shared = html! {
         @for &column in &layout.shared {
             span.shared { " · " (table.header[column]) " " b { (breakable(&table.rows[0][column])) } }
         }
     };
-    match grid(table, &layout) {
-        Some(grid) => {
-            drawn(&grid, &Layout { shared: vec![], group: None, words: vec![0] }, &shared, label)
+    match grid(table, &layout).or_else(|| turned(table)) {
+        Some(other) => {
+            drawn(&other, &Layout { shared: vec![], group: None, words: vec![0] }, &shared, label)
         }
         None => drawn(table, &layout, &shared, label),
     }
 }
 
+/// A single row of many numbers as a column of them.
+fn turned(table: &Table) -> Option<Table> {
+    let [row] = &table.rows[..] else { return None };
+    let numbers = table.words..table.header.len();
+    if numbers.len() < WIDE || table.words == 0 {
+        return None;
+    }
+    let mut turned = Table::new(table.caption.clone(), &["", "value"], 1);
+    let lines = numbers.map(|column| vec![table.header[column].clone(), row[column].clone()]);
+    turned.rows.extend(lines);
+    Some(turned)
+}
+
 fn drawn(table: &Table, layout: &Layout, shared: &Markup, label: &str) -> Markup {
     let numbers = table.words..table.header.len();
     let columns = layout.words.len() + numbers.len();
-    let tall = table.rows.len() > TALL;
-    let name = format!("{label}: {}", table.caption);
-    html! {
-        div.table {
-            p.caption { (table.caption) (shared) }
-            div.scroll.tall[tall] role="region" aria-label=(name) tabindex="0" {
-                table aria-label=(name) {
-                    thead {
-                        tr {
-                            @for &column in &layout.words { th.word scope="col" { (table.header[column]) } }
-                            @for column in numbers.clone() {
-                                th.number scope="col" { (breakable(&table.header[column])) }
-                            }
-                        }
-                    }
-                    @for group in layout.groups(table) {
-                        tbody {
-                            @if let Some(column) = layout.group {
-                                tr.group {
-                                    th scope="rowgroup" colspan=(columns) {
-                                        span {
-                                            (table.header[column]) " "
-                                            b { (table.rows[group.start][column]) }
-                                        }
-                                    }
-                                }
-                            }
-                            @for row in &table.rows[group] { (line(layout, row, numbers.clone())) }
+    let name = plain(&format!("{label}: {}", table.caption));
+    let rows = html! {
+        div.scroll role="region" aria-label=(name) tabindex="0" {
+            table.stacked[columns >= MANY] aria-label=(name) {
+                thead {
+                    tr {
+                        @for &column in &layout.words { th.word scope="col" { (table.header[column]) } }
+                        @for column in numbers.clone() {
+                            th.number scope="col" { (breakable(&table.header[column])) }
                         }
                     }
                 }
+                @for group in layout.groups(table) {
+                    tbody {
+                        @if let Some(column) = layout.group {
+                            tr.group {
+                                th scope="rowgroup" colspan=(columns) {
+                                    span {
+                                        (table.header[column]) " "
+                                        b { (table.rows[group.start][column]) }
+                                    }
+                                }
+                            }
+                        }
+                        @for row in &table.rows[group] { (line(layout, row, numbers.clone())) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        div.table {
+            p.caption { (prose(&table.caption)) (shared) }
+            @if table.rows.len() > TALL {
+                details.more.rows { summary { (table.rows.len()) " rows" } (rows) }
+            } @else {
+                (rows)
             }
         }
     }
@@ -189,6 +214,25 @@ mod tests {
         assert_eq!(found.rows, [["a", "1", "2"], ["b", "3", "4"]]);
         let holes = table(&[["a", "x", "1"], ["a", "y", "2"], ["b", "x", "3"], ["b", "z", "4"]]);
         assert_eq!(grid_of(&holes), None);
+    }
+
+    #[test]
+    fn a_single_row_of_many_numbers_is_turned() {
+        let mut one = Table::new("Means", &["dataset", "hsl", "a", "b", "pipesd"], 1);
+        one.rows = vec![["gsm8k", "1", "2", "3", "4"].map(str::to_owned).to_vec()];
+        let text = markup(&one, "Table 6").into_string();
+        assert_eq!(text.matches("<tr>").count(), 5, "{text}");
+        assert!(text.contains("<b>GSM8K</b>") && text.contains(">PipeSD</th>"), "{text}");
+        one.rows.push(one.rows[0].clone());
+        assert_eq!(turned(&one), None);
+    }
+
+    #[test]
+    fn a_long_table_is_folded_with_its_number_of_rows() {
+        let long: Vec<[&str; 3]> = (0..TALL + 1).map(|_| ["h", "s1", "1"]).collect();
+        let text = markup(&table(&long), "x").into_string();
+        assert!(text.contains(&format!("<summary>{} rows</summary>", TALL + 1)), "{text}");
+        assert!(!markup(&table(&long[1..]), "x").into_string().contains("<details"));
     }
 
     #[test]

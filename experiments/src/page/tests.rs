@@ -60,13 +60,19 @@ fn full() -> Report {
 fn figure(file: &str) -> Figure {
     let svg = "<svg width=\"84mm\" viewBox=\"0 0 840 400\"><defs><clipPath id=\"c\"/></defs>\
                <rect clip-path=\"url(#c)\" fill=\"#FFFFFF\"/></svg>";
-    Figure { file: file.to_owned(), caption: "What it shows".to_owned(), svg: svg.to_owned() }
+    let (file, svg) = (file.to_owned(), svg.to_owned());
+    Figure { file, caption: "What it shows".to_owned(), narrow: Some(svg.clone()), svg }
+}
+
+fn origin(command: &str) -> Origin {
+    Origin { command: command.to_owned(), seed: 3, program: "0123456789abcdef".to_owned() }
 }
 
 fn shown() -> String {
     let report = full();
     let figures = vec![figure("a.svg"), figure("b.svg")];
-    page("pipesd reproduce table1", false, &[Section { report: &report, figures }]).expect("a page")
+    let origin = origin("pipesd reproduce table1");
+    page(&origin, false, &[Section { report: &report, figures }]).expect("a page")
 }
 
 #[test]
@@ -77,10 +83,12 @@ fn the_page_has_its_parts_in_order() {
         "<h1>PipeSD, reproduced</h1>",
         "id=\"findings\"",
         "id=\"reading\"",
+        "id=\"lines\"",
         "<section class=\"item\" id=\"table1\"",
         "Table 1: time &lt;per&gt; token</h2>",
-        "The pairs &amp; the grid.",
+        "What the paper leaves out: </strong>the pairs &amp; the grid.",
         "id=\"table1-1-title\"",
+        "id=\"table1-1-narrow-title\"",
         "id=\"table1-2-title\"",
         "<b>136</b>",
         "A note on <code><span>--set</span> <span>loss=0.1</span></code> &amp; &quot;more&quot;",
@@ -90,6 +98,8 @@ fn the_page_has_its_parts_in_order() {
         "id=\"appendix\"",
         "What the paper leaves out",
         "Making this page again",
+        "<dt>Seed</dt><dd>3, the first",
+        "program <code><span>0123456789abcdef</span></code>",
     ] {
         let found = text[at..].find(part);
         at += found.unwrap_or_else(|| panic!("`{part}` is missing after {at}"));
@@ -136,8 +146,8 @@ fn nothing_comes_from_outside() {
 fn a_smoke_run_says_so() {
     let report = full();
     let section = || Section { report: &report, figures: Vec::new() };
-    assert!(page("x", true, &[section()]).expect("a page").contains("A smoke run."));
-    assert!(!page("x", false, &[section()]).expect("a page").contains("A smoke run."));
+    assert!(page(&origin("x"), true, &[section()]).expect("a page").contains("A smoke run."));
+    assert!(!page(&origin("x"), false, &[section()]).expect("a page").contains("A smoke run."));
 }
 
 /// What is white or black in a drawing because the page is so must not stay so on a dark page.

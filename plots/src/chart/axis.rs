@@ -108,9 +108,7 @@ impl Axis {
     /// that are not are left out.
     #[must_use]
     pub fn swept(title: &str, scale: Scale, values: impl IntoIterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.into_iter().filter(|value| *value > 0.).collect();
-        values.sort_by(f64::total_cmp);
-        values.dedup();
+        let values = distinct(values.into_iter().filter(|value| *value > 0.));
         let (low, high) = log_ends(&values);
         let ticks = values.iter().map(|&at| Tick { at, label: number(at) }).collect();
         Self { title: title.to_owned(), scale, low, high, ticks, labelled: true }
@@ -165,12 +163,17 @@ impl Axis {
         self
     }
 
-    /// The axis without the labels of its ticks and without a title: a neighbour has them.
+    /// The axis with the labels of its ticks and its title not shown: a neighbour has them.
     #[must_use]
-    pub fn unlabelled(mut self) -> Self {
+    pub const fn unlabelled(mut self) -> Self {
         self.labelled = false;
-        self.title = String::new();
         self
+    }
+
+    /// What stands beside it.
+    #[must_use]
+    pub fn shown_title(&self) -> &str {
+        if self.labelled { &self.title } else { "" }
     }
 
     /// Where a value lies: 0 at the axis's beginning, 1 at its end, linear in what is shown.
@@ -221,6 +224,14 @@ pub fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     let short = text.trim_end_matches('0').trim_end_matches('.');
     if short == "-0" { "0".to_owned() } else { short.to_owned() }
+}
+
+/// Values in order, each once.
+pub(crate) fn distinct(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    values
 }
 
 fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {

@@ -8,7 +8,7 @@ use super::layout::{TICK, TICK_GAP};
 use super::look;
 use super::panel::Plot;
 use super::scene::Scene;
-use super::{Axis, Cell, Panel, Shades};
+use super::{Axis, Cell, Panel, Shades, Tick, distinct};
 use crate::canvas::{Anchor, Frame};
 use crate::style::{INK, LINE_HEIGHT, ON_DARK, ON_LIGHT, STROKE, TYPE_SIZE, text_width};
 
@@ -19,6 +19,8 @@ const RAMP: [RGBColor; 4] = [
     RGBColor(205, 105, 45),
     RGBColor(110, 30, 20),
 ];
+/// Ticks nearer to a marked value than this share of the bar are left out.
+const NEAR: f64 = 0.085;
 /// The width of the bar of colours \[units\].
 const BAR: i32 = 26;
 /// A winner this many times better than the next has its full colour.
@@ -62,13 +64,6 @@ fn upon(RGBColor(r, g, b): RGBColor) -> RGBColor {
     if luminance > 0.179 { ON_LIGHT } else { ON_DARK }
 }
 
-fn distinct(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    values
-}
-
 pub(super) fn draw(scene: &mut Scene, plot: &Plot<'_>) {
     let Panel { cells, x, y, shades, .. } = plot.panel;
     let xs = distinct(cells.iter().map(|cell| cell.x));
@@ -79,7 +74,9 @@ pub(super) fn draw(scene: &mut Scene, plot: &Plot<'_>) {
     for cell in cells {
         let (Some(i), Some(j)) = (index(&xs, cell.x), index(&ys, cell.y)) else { continue };
         let (left, right) = (plot.x(columns[i]), plot.x(columns[i + 1]));
-        let frame = Frame::new(left, plot.y(rows[j + 1]), right, plot.y(rows[j]));
+        // Of a reversed axis the first row is the topmost.
+        let (one, other) = (plot.y(rows[j]), plot.y(rows[j + 1]));
+        let frame = Frame::new(left, one.min(other), right, one.max(other));
         placed.insert((i, j), (cell, frame));
     }
     let every =
@@ -96,9 +93,14 @@ pub(super) fn draw(scene: &mut Scene, plot: &Plot<'_>) {
         scene.fill(*frame, fill);
         write(scene, *frame, (cell, both), upon(fill));
     }
+    for (place, (_, frame)) in placed.iter().filter(|(_, (cell, _))| cell.marked) {
+        let marked = |at| placed.get(&at).is_some_and(|(cell, _)| cell.marked);
+        mark(scene, plot, *place, *frame, marked);
+    }
     // Where neighbours have different winners there is a border, upon colours whatever the page.
     for ((i, j), (cell, frame)) in &placed {
         let Frame { left, top, right, bottom, .. } = *frame;
+        let border = plot.y(rows[j + 1]);
         let differs = |at: (usize, usize)| {
             placed.get(&at).is_some_and(|(other, _)| other.winner != cell.winner)
         };
@@ -106,7 +108,7 @@ pub(super) fn draw(scene: &mut Scene, plot: &Plot<'_>) {
             scene.line(&[(right, top), (right, bottom)], ON_LIGHT, STROKE + 2);
         }
         if differs((*i, j + 1)) {
-            scene.line(&[(left, top), (right, top)], ON_LIGHT, STROKE + 2);
+            scene.line(&[(left, border), (right, border)], ON_LIGHT, STROKE + 2);
         }
     }
     if let Some(shades) = shades {
@@ -156,16 +158,45 @@ fn write(scene: &mut Scene, frame: Frame, (cell, both): (&Cell, Both), colour: R
             scene.text(second, (x, y + up), Anchor::Center, colour);
         }
     }
-    if cell.marked {
-        let Frame { left, top, right, bottom, .. } = frame;
-        let within = Frame::new(left + 5, top + 5, right - 5, bottom - 5);
-        scene.outline(within, colour, STROKE + 2);
+}
+
+/// Frames a marked cell, together with those of its neighbours that are marked too.
+fn mark(
+    scene: &mut Scene,
+    plot: &Plot<'_>,
+    (i, j): (usize, usize),
+    frame: Frame,
+    marked: impl Fn((usize, usize)) -> bool,
+) {
+    const WITHIN: i32 = 5;
+    let upwards = plot.panel.y.high > plot.panel.y.low;
+    let (before, after) = (j.checked_sub(1).map(|j| (i, j)), Some((i, j + 1)));
+    let (above, below) = if upwards { (after, before) } else { (before, after) };
+    let sides = [i.checked_sub(1).map(|i| (i, j)), above, Some((i + 1, j)), below];
+    let open = sides.map(|side| side.is_some_and(&marked));
+    let within = open.map(|open| if open { 0 } else { WITHIN });
+    let (left, top) = (frame.left + within[0], frame.top + within[1]);
+    let (right, bottom) = (frame.right - within[2], frame.bottom - within[3]);
+    let lines = [
+        [(left, bottom), (left, top)],
+        [(left, top), (right, top)],
+        [(right, top), (right, bottom)],
+        [(right, bottom), (left, bottom)],
+    ];
+    for (line, _) in lines.iter().zip(open).filter(|(_, open)| !open) {
+        scene.line(line, ON_LIGHT, STROKE + 2);
     }
 }
 
-/// What the values' axis would be: its ticks stand beside the bar.
+/// What the values' axis would be: its ticks stand beside the bar, those that are near a marked value
+/// left out.
 fn values(shades: &Shades) -> Axis {
-    Axis::exact("", [shades.low, shades.high])
+    let mut axis = Axis::exact("", [shades.low, shades.high]);
+    let near = (axis.high - axis.low) * NEAR;
+    axis.ticks.retain(|tick| shades.marks.iter().all(|mark| (mark.at - tick.at).abs() > near));
+    axis.ticks
+        .extend(shades.marks.iter().map(|mark| Tick { at: mark.at, label: mark.text.clone() }));
+    axis
 }
 
 /// The room that the bar of colours takes right of a plot.
@@ -190,6 +221,10 @@ fn draw_bar(scene: &mut Scene, plot: &Plot<'_>, shades: &Shades) {
     scene.outline(Frame::new(left, top, left + BAR, bottom), INK, STROKE);
     for tick in &axis.ticks {
         let y = bottom - (axis.share(tick.at) * f64::from(height)).round() as i32;
+        let marked = shades.marks.iter().any(|mark| mark.at == tick.at);
+        if marked {
+            scene.line(&[(left, y), (left + BAR, y)], ON_LIGHT, STROKE + 2);
+        }
         scene.line(&[(left + BAR, y), (left + BAR + TICK, y)], INK, STROKE);
         let at = (left + BAR + TICK + TICK_GAP / 2, y);
         scene.text(&tick.label, at, Anchor::Left, INK);

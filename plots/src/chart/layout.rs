@@ -119,7 +119,7 @@ struct Heads {
 
 impl Heads {
     fn of(panels: &[Panel]) -> Self {
-        let measured = |panel: &Panel| !panel.y.title.is_empty();
+        let measured = |panel: &Panel| !panel.y.shown_title().is_empty();
         Self {
             titles: panels.iter().any(|panel| !panel.title.is_empty()),
             measures: panels.iter().any(measured),
@@ -143,7 +143,7 @@ impl Heads {
             letter = "";
             y += LINE_HEIGHT;
         }
-        scene.text(&format!("{letter}{}", panel.y.title), (left, y), Anchor::Left, INK);
+        scene.text(&format!("{letter}{}", panel.y.shown_title()), (left, y), Anchor::Left, INK);
         if let Some(shades) = &panel.shades {
             scene.text(&shades.title, (right, y), Anchor::Right, INK);
         }

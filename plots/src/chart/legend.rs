@@ -3,11 +3,11 @@
 use plotters::style::RGBColor;
 
 use super::look::{self, Look};
-use super::panel::MANY;
+use super::panel::{BAND, MANY};
 use super::scene::Scene;
-use super::{Chart, Form};
+use super::{Chart, Form, Panel};
 use crate::canvas::{Anchor, Frame};
-use crate::style::{INK, LINE_HEIGHT, STROKE, text_width};
+use crate::style::{GREY, INK, LINE_HEIGHT, STROKE, text_width};
 
 /// A sample's size \[units\].
 const SAMPLE: (i32, i32) = (46, 22);
@@ -24,6 +24,9 @@ enum Sample {
     Points(Look),
     Level(Look),
     Diamond,
+    /// Two of the hollow markers, for all.
+    Hollow([Look; 2]),
+    Band,
     Winner(RGBColor),
 }
 
@@ -62,7 +65,7 @@ pub(super) fn draw(
 fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
     let mut entries: Vec<(Sample, String)> = Vec::new();
     let mut references: Vec<(Sample, String)> = Vec::new();
-    let mut papers = false;
+    let mut papers: Option<Sample> = None;
     for panel in &chart.panels {
         for series in &panel.series {
             let list = if look::REFERENCES.contains(&series.method.as_str()) {
@@ -73,7 +76,12 @@ fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
             let look = look::of(&series.style, unknown);
             let sample = match series.form {
                 Form::Paper => {
-                    papers = true;
+                    papers = Some(match papers {
+                        None if has_bars(panel) => Sample::Diamond,
+                        None => Sample::Hollow([look; 2]),
+                        Some(Sample::Hollow([first, _])) => Sample::Hollow([first, look]),
+                        Some(diamond) => diamond,
+                    });
                     continue;
                 }
                 Form::Bars(_) if panel.lies() => continue,
@@ -90,11 +98,18 @@ fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
             push(&mut entries, sample, &cell.winner_label);
         }
     }
-    if papers {
-        entries.push((Sample::Diamond, "paper".to_owned()));
+    if let Some(sample) = papers {
+        entries.push((sample, "paper".to_owned()));
     }
     entries.append(&mut references);
+    for band in chart.panels.iter().filter_map(|panel| panel.band.as_ref()) {
+        push(&mut entries, Sample::Band, &band.label);
+    }
     entries
+}
+
+fn has_bars(panel: &Panel) -> bool {
+    panel.series.iter().any(|series| matches!(series.form, Form::Bars(_)))
 }
 
 fn push(entries: &mut Vec<(Sample, String)>, sample: Sample, name: &str) {
@@ -106,8 +121,9 @@ fn push(entries: &mut Vec<(Sample, String)>, sample: Sample, name: &str) {
 impl Sample {
     const fn width(self) -> i32 {
         match self {
-            Self::Bar(_) | Self::Winner(_) => 34,
+            Self::Bar(_) | Self::Winner(_) | Self::Band => 34,
             Self::Points(_) | Self::Diamond => 24,
+            Self::Hollow(_) => 68,
             Self::Line(_) | Self::Level(_) => SAMPLE.0,
         }
     }
@@ -129,6 +145,16 @@ impl Sample {
             Self::Points(look) => scene.dot((x, y), look.for_lines().colour),
             Self::Level(look) => scene.dashed(&ends, look.for_lines()),
             Self::Diamond => scene.diamond((x, y)),
+            Self::Hollow(looks) => {
+                for (look, x) in looks.into_iter().zip([x - 17, x + 17]) {
+                    scene.hollow((x, y), look.for_lines());
+                }
+            }
+            Self::Band => {
+                let Frame { left, top, right, bottom, .. } = frame;
+                let corners = vec![(left, bottom), (right, bottom), (right, top), (left, top)];
+                scene.area(corners, GREY, BAND);
+            }
         }
     }
 }

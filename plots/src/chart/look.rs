@@ -126,6 +126,8 @@ pub(crate) fn area(method: &str, unknown: &[&str]) -> RGBColor {
         "edge_only" => ORANGE,
         "serial" => RGBColor(90, 90, 90),
         "bound" | "bound_empty_navs" => GREEN,
+        // No winner: neither grey as a line's nor one of the page's own.
+        "tie" => RGBColor(238, 238, 232),
         _ => of(method, unknown).colour,
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod look;
 mod panel;
 mod scene;
 
+pub(crate) use axis::distinct;
 pub use axis::{Axis, Scale, Tick, number};
 pub(crate) use panel::spans;
 
@@ -82,12 +83,29 @@ pub struct Panel {
     pub shades: Option<Shades>,
     /// Texts right of the plot.
     pub notes: Vec<Note>,
+    /// Texts below the horizontal axis, between it and its labels.
+    pub below: Vec<Note>,
+    /// What lies below the least value of the vertical axis: said within the plot, at its foot.
+    pub beyond: Vec<String>,
+    /// Values between which something is known to lie.
+    pub band: Option<Band>,
 }
 
-/// A text beside a plot.
+/// A range of values across a plot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Band {
+    /// Its name in the legend.
+    pub label: String,
+    /// Its least value.
+    pub low: f64,
+    /// Its greatest.
+    pub high: f64,
+}
+
+/// A text beside a plot, or below it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
-    /// Where along the vertical axis.
+    /// Where along the axis beside which it stands.
     pub at: f64,
     /// What is written.
     pub text: String,
@@ -124,7 +142,7 @@ pub enum Form {
     Points,
     /// A short line at each point, so wide in data coordinates; infinite: through the whole plot.
     Level(f64),
-    /// Hollow diamonds: published values.
+    /// Published values: hollow diamonds upon bars, otherwise the method's marker made hollow.
     Paper,
 }
 
@@ -148,6 +166,8 @@ pub struct Shades {
     pub low: f64,
     /// The greatest.
     pub high: f64,
+    /// Values to be named beside the bar of colours.
+    pub marks: Vec<Note>,
 }
 
 /// A cell of a heat map.
@@ -173,8 +193,18 @@ impl Panel {
     /// An empty panel.
     #[must_use]
     pub fn new(title: String, x: Axis, y: Axis) -> Self {
-        let (series, cells, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { title, x, y, series, cells, shades: None, notes }
+        Self {
+            title,
+            x,
+            y,
+            series: Vec::new(),
+            cells: Vec::new(),
+            shades: None,
+            notes: Vec::new(),
+            below: Vec::new(),
+            beyond: Vec::new(),
+            band: None,
+        }
     }
 
     /// Whether bars lie and values go from left to right.
@@ -209,6 +239,31 @@ impl Chart {
     /// If the drawing library fails.
     pub fn to_svg(&self) -> Result<String, DrawingError> {
         layout::scene(self).svg()
+    }
+
+    /// The same for a narrow screen: a column wide, panels below each other or two by two, so that
+    /// each needs labels and a title of its own. None: it is that narrow.
+    #[must_use]
+    pub fn narrow(&self) -> Option<Self> {
+        const MANY_COLUMNS: usize = 4;
+        if self.width == Width::Column {
+            return None;
+        }
+        let columns = if self.columns >= MANY_COLUMNS { 2 } else { 1 };
+        let mut panels = self.panels.clone();
+        for index in 0..panels.len() {
+            let top = panels[index % self.columns].title.clone();
+            panels[index].x.labelled = true;
+            panels[index].y.labelled = true;
+            let beside = !index.is_multiple_of(columns);
+            // Ticks and titles are compared: what the panel to the left shows is not shown again.
+            let left = beside.then(|| Axis { labelled: true, ..panels[index - 1].y.clone() });
+            panels[index].y.labelled = left.as_ref() != Some(&panels[index].y);
+            if panels[index].title.is_empty() {
+                panels[index].title = top;
+            }
+        }
+        Some(Self { width: Width::Column, columns, panels, ..self.clone() })
     }
 
     /// Methods without a look of their own, in order of appearance.

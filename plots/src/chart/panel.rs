@@ -10,7 +10,9 @@ use crate::style::{GREY, GRID, INK, LINE_HEIGHT, STROKE, TYPE_SIZE, text_width};
 /// More points than this have no markers, and a band instead of whiskers.
 pub(super) const MANY: usize = 24;
 /// How much of a band covers what is below it.
-const BAND: f64 = 0.14;
+pub(super) const BAND: f64 = 0.14;
+/// How much nearer to the axis than its labels the texts below it are \[units\].
+const BELOW_UP: i32 = 6;
 /// Air between the labels of neighbouring ticks \[units\].
 const AIR: i32 = 8;
 
@@ -38,6 +40,7 @@ impl Plot<'_> {
 
     pub(super) fn draw(&self, scene: &mut Scene) {
         if self.panel.cells.is_empty() {
+            self.draw_band(scene);
             self.draw_grid(scene);
         } else {
             cells::draw(scene, self);
@@ -57,18 +60,40 @@ impl Plot<'_> {
         }
         let has_bars = drawn(|form| matches!(form, Form::Bars(_))).next().is_some();
         for series in drawn(|form| form == Form::Paper) {
-            let colour = look::of(&series.style, self.unknown).for_lines().colour;
+            let look = look::of(&series.style, self.unknown).for_lines();
             for (x, y) in series.points.iter().map(|point| self.place(point)) {
                 let place = (x + series.beside, y);
                 if has_bars {
                     scene.diamond(place);
                 } else {
-                    scene.ring_around(place, colour);
+                    scene.hollow(place, look);
                 }
             }
         }
         self.draw_axes(scene);
         self.draw_notes(scene);
+        self.draw_beyond(scene);
+    }
+
+    fn draw_band(&self, scene: &mut Scene) {
+        let Some(band) = &self.panel.band else { return };
+        let Frame { left, right, .. } = self.frame;
+        let (low, high) = (self.y(band.low), self.y(band.high));
+        let corners = vec![(left, low), (right, low), (right, high), (left, high)];
+        scene.area(corners, GREY, BAND);
+    }
+
+    /// What has no place in the plot, at its foot: an arrow down, and what and how much it is.
+    fn draw_beyond(&self, scene: &mut Scene) {
+        let Frame { left, bottom, .. } = self.frame;
+        let mut y = bottom - TICK_GAP - TYPE_SIZE / 2;
+        for text in self.panel.beyond.iter().rev() {
+            let (x, half) = (left + TICK_GAP + 6, 6);
+            scene.line(&[(x, y - 10), (x, y + 4)], INK, STROKE);
+            scene.area(vec![(x - half, y + 1), (x + half, y + 1), (x, y + 11)], INK, 1.);
+            scene.text(text, (x + half + TICK_GAP, y), Anchor::Left, INK);
+            y -= LINE_HEIGHT;
+        }
     }
 
     /// Texts right of the plot, moved apart where they would overlap.
@@ -271,8 +296,12 @@ impl Plot<'_> {
         if !axis.labelled {
             return;
         }
+        let first = bottom + TICK + TICK_GAP / 2 + LINE_HEIGHT / 2 - 2;
+        for note in &self.panel.below {
+            scene.text(&note.text, (self.x(note.at), first - BELOW_UP), Anchor::Center, INK);
+        }
         for tick in self.with_room() {
-            let mut y = bottom + TICK + TICK_GAP / 2 + LINE_HEIGHT / 2 - 2;
+            let mut y = first + self.below_height();
             for line in self.wrapped(&tick.label) {
                 scene.text(line, (self.x(tick.at), y), Anchor::Center, INK);
                 y += LINE_HEIGHT - 4;
@@ -326,6 +355,11 @@ impl Plot<'_> {
         halves.min_by_key(width).map_or_else(|| vec![label], |lines| lines.to_vec())
     }
 
+    /// What texts below the axis take before its labels.
+    fn below_height(&self) -> i32 {
+        if self.panel.below.is_empty() { 0 } else { LINE_HEIGHT - BELOW_UP }
+    }
+
     /// Where the panel ends: below the labels and the title of its horizontal axis.
     pub(super) fn bottom(&self) -> i32 {
         let Axis { labelled, ticks, title, .. } = &self.panel.x;
@@ -335,7 +369,8 @@ impl Plot<'_> {
         let named = ticks.iter().filter(|tick| !tick.label.is_empty());
         let lines = named.map(|tick| self.wrapped(&tick.label).len()).max().unwrap_or(0);
         let titled = i32::from(!title.is_empty());
-        self.frame.bottom + TICK + TICK_GAP / 2 + LINE_HEIGHT * (lines as i32 + titled)
+        let lines = LINE_HEIGHT * (lines as i32 + titled) + self.below_height();
+        self.frame.bottom + TICK + TICK_GAP / 2 + lines
     }
 }
 

@@ -36,6 +36,8 @@ const PITCH: i32 = 10;
 const MARKER: i32 = 9;
 /// Half a paper mark's size \[units\].
 const DIAMOND: i32 = 11;
+/// Half the size of a hollow marker \[units\].
+const HOLLOW: i32 = 15;
 /// Half the size of one of many points \[units\].
 const DOT: i32 = 5;
 /// Half the width of a whisker's end \[units\].
@@ -130,10 +132,20 @@ impl Scene {
         self.ring(place, DIAMOND, INK, STROKE + 1);
     }
 
-    /// A published value of a line: a hollow diamond so large that the marker of our own value stands
-    /// within where they agree, in the line's colour.
-    pub(crate) fn ring_around(&mut self, place: Place, colour: RGBColor) {
-        self.ring(place, DIAMOND + 5, colour, STROKE + 1);
+    /// A published value of a line: its marker, hollow and so large that the marker of our own value
+    /// stands within where they agree. Markers that have no inside are diamonds.
+    pub(crate) fn hollow(&mut self, place: Place, look: Look) {
+        let mut corners = match look.marker {
+            Marker::None | Marker::Cross | Marker::Plus => {
+                return self.ring(place, HOLLOW, look.colour, STROKE + 1);
+            }
+            Marker::Circle => polygon(look.marker, place, HOLLOW),
+            Marker::Square => polygon(look.marker, place, HOLLOW - 2),
+            marker => polygon(marker, place, HOLLOW + 2),
+        };
+        corners.extend_from_within(..2);
+        self.line(&corners, PAPER, STROKE + 3);
+        self.line(&corners, look.colour, STROKE + 1);
     }
 
     fn ring(&mut self, (x, y): Place, r: i32, colour: RGBColor, width: u32) {

@@ -6,7 +6,6 @@ mod appendix_i;
 mod break_even;
 mod fig5;
 mod fig6;
-mod names;
 mod rows;
 mod s4;
 mod table1;
@@ -19,6 +18,7 @@ mod table7;
 mod tests;
 
 use crate::chart::Chart;
+use crate::names;
 use crate::results::Row;
 
 /// A figure of an item.

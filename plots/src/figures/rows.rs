@@ -1,7 +1,8 @@
 //! From rows to series: what all figures need.
 
 use super::{FigureError, names};
-use crate::chart::{Axis, Form, Panel, Point, Scale, Series, look};
+pub(super) use crate::chart::distinct as distinct_numbers;
+use crate::chart::{Axis, Form, Note, Panel, Point, Scale, Series, look};
 use crate::results::{Role, Row};
 
 /// How much of a group's room its bars take.
@@ -47,26 +48,57 @@ pub(super) fn with_references<'a>(rows: Vec<&'a Row>, kept: &[&str]) -> Vec<&'a 
     rows.into_iter().filter(shown).collect()
 }
 
+/// A panel's bars, and the letter below each whose published value was used.
+pub(super) struct Bars {
+    pub(super) series: Vec<Series>,
+    pub(super) letters: Vec<Note>,
+}
+
+/// What part the published value had in calibration: empty if it had none.
+pub(super) const fn letter(row: &Row) -> &'static str {
+    match row.role {
+        Some(Role::Calibration) => "c",
+        Some(Role::InSample) => "i",
+        _ => "",
+    }
+}
+
+/// What the letters of some rows stand for; none if they have none.
+pub(super) fn letters_note(rows: &[&Row]) -> Vec<String> {
+    let meanings = [("c", "c: calibrated"), ("i", "i: in sample")];
+    let used = |letter: &str| rows.iter().any(|row| self::letter(row) == letter);
+    let used = meanings.iter().filter(|(letter, _)| used(letter)).map(|(_, meaning)| *meaning);
+    let mut words: Vec<&str> = used.collect();
+    if words.is_empty() {
+        return Vec::new();
+    }
+    words.push("no letter: predicted");
+    vec![words.join("; ")]
+}
+
 /// Grouped bars: group `i` is centred on x = i, its methods stand side by side in one order for all
 /// groups; references are short lines through the group.
 pub(super) fn bars<'a>(
     rows: &[&'a Row],
     groups: &[&str],
     group_of: impl Fn(&'a Row) -> &'a str,
-) -> Vec<Series> {
+) -> Bars {
     let of_methods = rows.iter().copied().filter(|row| !is_reference(row));
     let methods = distinct(of_methods, |row| &row.method);
     let width = GROUP / methods.len().max(1) as f64;
     let middle = (methods.len() as f64 - 1.) / 2.;
     let group = |row: &'a Row| groups.iter().position(|name| *name == group_of(row));
-    let mut series = Vec::new();
-    let mut papers = Vec::new();
+    let (mut series, mut papers, mut letters) = (Vec::new(), Vec::new(), Vec::new());
     for (index, method) in methods.iter().enumerate() {
         let offset = (index as f64 - middle) * width;
         let of_method = with(rows, |row| &row.method, method);
         let at = |row: &'a Row| group(row).map(|group| group as f64 + offset);
         series.push(one(method, Form::Bars(width), &of_method, at));
         papers.push(paper(method, &of_method, at));
+        let lettered = of_method.iter().filter(|row| !letter(row).is_empty());
+        letters.extend(
+            lettered.filter_map(|row| Some(Note { at: at(row)?, text: letter(row).into() })),
+        );
     }
     let references = rows.iter().copied().filter(|row| is_reference(row));
     for method in distinct(references, |row| &row.method) {
@@ -75,7 +107,7 @@ pub(super) fn bars<'a>(
         // A line this short has no room for an interval besides.
         series.push(without_intervals(one(method, Form::Level(LEVEL), &of_method, at)));
     }
-    shown(series.into_iter().chain(papers))
+    Bars { series: shown(series.into_iter().chain(papers)), letters }
 }
 
 /// Lines over x: methods with their intervals and the published values; before them references,
@@ -196,6 +228,16 @@ pub(super) fn places<'a>(series: impl IntoIterator<Item = &'a Series>) -> Vec<f6
     series.into_iter().flat_map(|series| series.points.iter().map(|point| point.x)).collect()
 }
 
+/// The cloud alone, where it would squeeze a scale that does not begin at zero: its values in words.
+pub(super) fn cloud_only_beyond(rows: &[Row], metric: &str) -> Vec<String> {
+    let cloud = rows.iter().filter(|row| row.method == "cloud_only" && row.metric == metric);
+    let times = distinct_numbers(cloud.filter_map(|row| row.mean));
+    let ([first, ..], [.., last]) = (&times[..], &times[..]) else { return Vec::new() };
+    let (first, last) = (format!("{first:.0}"), format!("{last:.0}"));
+    let range = if first == last { first } else { format!("{first} to {last}") };
+    vec![format!("{} {range}", names::method("cloud_only"))]
+}
+
 /// Gives panels one vertical axis: that of all their values together.
 pub(super) fn share_values(panels: &mut [Panel], axis: impl Fn(&str, Vec<f64>) -> Axis) {
     let all: Vec<f64> = panels.iter().flat_map(|panel| values(&panel.series)).collect();
@@ -205,14 +247,10 @@ pub(super) fn share_values(panels: &mut [Panel], axis: impl Fn(&str, Vec<f64>) -
 }
 
 /// A panel of bars; the axis of values begins at zero.
-pub(super) fn bar_panel(
-    title: String,
-    measure: &str,
-    groups: Vec<String>,
-    series: Vec<Series>,
-) -> Panel {
+pub(super) fn bar_panel(title: String, measure: &str, groups: Vec<String>, bars: Bars) -> Panel {
+    let Bars { series, letters: below } = bars;
     let y = Axis::from_zero(measure, values(&series));
-    Panel { series, ..Panel::new(title, Axis::groups("", groups), y) }
+    Panel { series, below, ..Panel::new(title, Axis::groups("", groups), y) }
 }
 
 /// A panel of lines over a logarithmic axis of swept values.

@@ -1,6 +1,6 @@
 //! Table 2: cloud energy per 100 tokens, for each fit of the energy of a NAV.
 
-use super::rows::{bar_panel, bars, distinct, of_metric, share_values, with};
+use super::rows::{bar_panel, bars, distinct, letters_note, of_metric, share_values, with};
 use super::{FigureError, FigureOf, names};
 use crate::chart::{Axis, Chart, Legend, Width};
 use crate::results::Row;
@@ -22,10 +22,10 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     let mut panels: Vec<_> = datasets
         .iter()
         .map(|dataset| {
-            let series =
+            let bars =
                 bars(&with(&rows, |row| &row.dataset, dataset), &variants, |row| &row.variant);
             let measure = names::metric(METRIC);
-            bar_panel(names::dataset(dataset), &measure, groups.clone(), series)
+            bar_panel(names::dataset(dataset), &measure, groups.clone(), bars)
         })
         .collect();
     share_values(&mut panels, Axis::from_zero);
@@ -37,7 +37,7 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
         columns: 2,
         plot_height: 340,
         panels,
-        notes: vec![],
+        notes: letters_note(&rows),
         legend: Legend::Above,
     })
 }

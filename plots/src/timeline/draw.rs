@@ -15,8 +15,8 @@ use crate::style::{
 const STRIP_LENGTH_MAX_MS: f64 = 3500.;
 /// Where lanes begin and end \[units\]; left of them stand their names.
 const LEFT: i32 = 150;
-/// Beyond it the last tick's number has room.
-const RIGHT: i32 = PAGE_WIDTH - 36;
+/// Beyond lanes the last tick's number has room.
+const BEYOND: i32 = 36;
 const MARGIN: i32 = 14;
 
 // Heights from the top of a strip on [units].
@@ -32,10 +32,14 @@ const LANE_GAP: i32 = 12;
 const AXIS_HEIGHT: i32 = 42;
 const STRIP_GAP: i32 = 22;
 
-pub(super) fn svg(timeline: &Timeline) -> Result<String, DrawingError> {
+/// The timeline on a page that is so wide \[units\].
+pub(super) fn svg(timeline: &Timeline, width: i32) -> Result<String, DrawingError> {
+    let right = width - BEYOND;
+    // Strips are as dense on any page.
+    let dense = f64::from(right - LEFT) / f64::from(PAGE_WIDTH - BEYOND - LEFT);
     let (from, length) =
         (as_millis(timeline.window.from), as_millis(timeline.window.length).max(0.001));
-    let strip_count = (length / STRIP_LENGTH_MAX_MS).ceil().max(1.);
+    let strip_count = (length / (STRIP_LENGTH_MAX_MS * dense)).ceil().max(1.);
     let strip_length = length / strip_count;
     let rows = timeline.marks.iter().filter_map(|mark| match mark.kind {
         Kind::Round { row, .. } => Some(row as i32 + 1),
@@ -44,7 +48,8 @@ pub(super) fn svg(timeline: &Timeline) -> Result<String, DrawingError> {
     let lanes = Lanes::new(rows.max().unwrap_or(1));
     let strips_end = MARGIN + (lanes.height() + STRIP_GAP) * strip_count as i32;
     let legend_top = strips_end + LINE_HEIGHT;
-    document(PAGE_WIDTH, legend_top + legend::HEIGHT + MARGIN, |canvas| {
+    let end = width - MARGIN;
+    document(width, legend_top + legend::height(end) + MARGIN, |canvas| {
         for index in 0..strip_count as i32 {
             let strip = Strip {
                 canvas,
@@ -52,13 +57,14 @@ pub(super) fn svg(timeline: &Timeline) -> Result<String, DrawingError> {
                 top: MARGIN + (lanes.height() + STRIP_GAP) * index,
                 from: from + strip_length * f64::from(index),
                 length: strip_length,
+                right,
             };
             strip.draw(&timeline.marks)?;
         }
         let title = "time since the first prompt's decoding began (s)";
-        let middle = i32::midpoint(LEFT, RIGHT);
+        let middle = i32::midpoint(LEFT, right);
         canvas.text(title, (middle, strips_end), HPos::Center, INK)?;
-        legend::draw(canvas, legend_top)
+        legend::draw(canvas, legend_top, end)
     })
 }
 
@@ -101,12 +107,14 @@ struct Strip<'a, 'b> {
     /// Its first moment and its length \[ms\].
     from: f64,
     length: f64,
+    /// Where its lanes end \[units\].
+    right: i32,
 }
 
 impl Strip<'_, '_> {
     fn x_of_ms(&self, ms: f64) -> i32 {
         let share = ((ms - self.from) / self.length).clamp(0., 1.);
-        LEFT + (share * f64::from(RIGHT - LEFT)).round() as i32
+        LEFT + (share * f64::from(self.right - LEFT)).round() as i32
     }
 
     fn x(&self, at: Duration) -> i32 {
@@ -141,7 +149,7 @@ impl Strip<'_, '_> {
         }
         for (index, mark) in shown.iter().enumerate() {
             let next = shown.get(index + 1).filter(|next| next.kind.lane() == mark.kind.lane());
-            self.draw_mark(mark, next.map_or(RIGHT, |next| self.x(next.start)))?;
+            self.draw_mark(mark, next.map_or(self.right, |next| self.x(next.start)))?;
         }
         self.draw_pins(&shown)?;
         self.draw_axis()
@@ -157,7 +165,7 @@ impl Strip<'_, '_> {
             (Lane::Downlink, "Downlink"),
         ] {
             let (top, bottom) = self.y(lane);
-            let frame = Frame::new(LEFT, top, RIGHT, bottom);
+            let frame = Frame::new(LEFT, top, self.right, bottom);
             if lane != Lane::Rounds {
                 self.canvas.fill(frame, FAINT)?;
             }
@@ -225,7 +233,7 @@ impl Strip<'_, '_> {
             let x = self.x(mark.start);
             shapes::pin(self.canvas, x, draft_top - 10, draft_bottom)?;
             let half = text_width(&mark.label) / 2;
-            if x - half >= free_from && x + half <= RIGHT {
+            if x - half >= free_from && x + half <= self.right {
                 let y = draft_top - 12 - TYPE_SIZE / 2;
                 self.canvas.text(&mark.label, (x, y), HPos::Center, INK)?;
                 free_from = x + half + 2;
@@ -236,7 +244,7 @@ impl Strip<'_, '_> {
 
     fn draw_axis(&self) -> Drawn {
         let y = self.y(Lane::Downlink).1 + LANE_GAP;
-        self.canvas.line(&[(LEFT, y), (RIGHT, y)], INK, STROKE)?;
+        self.canvas.line(&[(LEFT, y), (self.right, y)], INK, STROKE)?;
         let (step, decimals) = tick_step(self.length);
         let first = (self.from / step).ceil() as i64;
         let last = ((self.from + self.length) / step).floor() as i64;

@@ -9,11 +9,12 @@ use crate::style::{INK, LINE_HEIGHT, text_width};
 
 /// From one row of the legend to the next \[units\].
 const ROW_PITCH: i32 = LINE_HEIGHT + 2;
-/// The legend's height \[units\].
-pub(super) const HEIGHT: i32 = ROW_PITCH * ROWS.len() as i32;
 /// Where samples begin; left of them stands the row's name.
 const LEFT: i32 = 150;
 const SAMPLE_HEIGHT: i32 = 24;
+/// From a sample to its meaning, and from there to the next.
+const BESIDE: i32 = 10;
+const APART: i32 = 26;
 
 /// What a sample shows.
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ enum Sample {
     Guess(GuessFate),
     Letter(NavCause),
     Upload(bool, bool),
+    /// A batch without room for its name.
+    Narrow,
     Name(&'static str),
     Pass,
     Verdict,
@@ -76,6 +79,8 @@ const ROWS: [Row; 5] = [
             (Sample::Name("7.2 ×3"), "round 7, batch 2, 3 tokens"),
             (Sample::Upload(true, false), "with NAV request"),
             (Sample::Upload(false, true), "called off"),
+            (Sample::Upload(true, true), "called off with its request"),
+            (Sample::Narrow, "called off, no room for its name"),
             (Sample::Pass, "NAV"),
             (Sample::Verdict, "verdict: 4/5 = accepted/drafted"),
         ],
@@ -87,7 +92,7 @@ impl Sample {
         match self {
             Self::Round(..) | Self::Upload(..) => 56,
             Self::Draft(_) | Self::Guess(_) | Self::Pass => 26,
-            Self::Letter(_) => 22,
+            Self::Letter(_) | Self::Narrow => 22,
             Self::Name(text) => text_width(text) + 20,
             Self::Verdict => 5,
         }
@@ -108,6 +113,7 @@ impl Sample {
             Self::Upload(nav, cancelled) => {
                 shapes::upload(canvas, frame, (nav, cancelled), ["", ""])
             }
+            Self::Narrow => shapes::upload(canvas, frame, (false, true), ["12.2", ""]),
             Self::Name(text) => {
                 shapes::upload(canvas, frame, (false, false), ["", ""])?;
                 canvas.text(text, frame.middle(), HPos::Center, INK)
@@ -118,19 +124,57 @@ impl Sample {
     }
 }
 
-pub(super) fn draw(canvas: &Canvas<'_>, top: i32) -> Drawn {
-    let mut middle = top + ROW_PITCH / 2;
-    for (name, entries) in ROWS {
-        canvas.text(name, (LEFT - 14, middle), HPos::Right, INK)?;
-        let mut x = LEFT;
-        for &(sample, meaning) in entries {
-            let right = x + sample.width();
-            let half = SAMPLE_HEIGHT / 2;
-            sample.draw(canvas, Frame::new(x, middle - half, right, middle + half))?;
-            canvas.text(meaning, (right + 10, middle), HPos::Left, INK)?;
-            x = right + 10 + text_width(meaning) + 26;
+/// A row of the legend: its name, the line that it begins in, and its entries.
+struct Lines {
+    name: &'static str,
+    first: i32,
+    entries: Vec<Placed>,
+}
+
+/// An entry and where it stands: its left end, and its line, counted over all rows.
+struct Placed {
+    sample: Sample,
+    meaning: &'static str,
+    left: i32,
+    line: i32,
+}
+
+/// The rows, each going on in the next line where it would pass `right`; and how many lines there are.
+fn placed(right: i32) -> (Vec<Lines>, i32) {
+    let mut line = 0;
+    let mut rows = Vec::new();
+    for (name, row) in ROWS {
+        let (first, mut left) = (line, LEFT);
+        let mut entries = Vec::new();
+        for &(sample, meaning) in row {
+            let end = left + sample.width() + BESIDE + text_width(meaning);
+            if left > LEFT && end > right {
+                (left, line) = (LEFT, line + 1);
+            }
+            entries.push(Placed { sample, meaning, left, line });
+            left += sample.width() + BESIDE + text_width(meaning) + APART;
         }
-        middle += ROW_PITCH;
+        rows.push(Lines { name, first, entries });
+        line += 1;
+    }
+    (rows, line)
+}
+
+/// The legend's height up to a right end \[units\].
+pub(super) fn height(right: i32) -> i32 {
+    ROW_PITCH * placed(right).1
+}
+
+pub(super) fn draw(canvas: &Canvas<'_>, top: i32, right: i32) -> Drawn {
+    let middle = |line: i32| top + ROW_PITCH / 2 + ROW_PITCH * line;
+    for Lines { name, first, entries } in placed(right).0 {
+        canvas.text(name, (LEFT - 14, middle(first)), HPos::Right, INK)?;
+        for Placed { sample, meaning, left, line } in entries {
+            let (right, y) = (left + sample.width(), middle(line));
+            let half = SAMPLE_HEIGHT / 2;
+            sample.draw(canvas, Frame::new(left, y - half, right, y + half))?;
+            canvas.text(meaning, (right + BESIDE, y), HPos::Left, INK)?;
+        }
     }
     Ok(())
 }

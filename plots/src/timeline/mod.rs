@@ -16,6 +16,7 @@ use pipesd_core::ids::{RoundId, SessionId};
 use pipesd_core::time::{Duration, as_millis};
 
 use crate::DrawingError;
+use crate::style::{NARROW_WIDTH, PAGE_WIDTH};
 
 /// Which part of a run is shown. Times count from the moment the first prompt's decoding began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +202,14 @@ impl Timeline {
     /// # Errors
     /// If the drawing library fails.
     pub fn to_svg(&self) -> Result<String, DrawingError> {
-        draw::svg(self)
+        draw::svg(self, PAGE_WIDTH)
+    }
+
+    /// Draws it for a narrow screen (88 mm): more and shorter strips below each other.
+    ///
+    /// # Errors
+    /// If the drawing library fails.
+    pub fn to_narrow_svg(&self) -> Result<String, DrawingError> {
+        draw::svg(self, NARROW_WIDTH)
     }
 }

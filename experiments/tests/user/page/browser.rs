@@ -42,10 +42,20 @@ pub(super) struct Verdict {
     pub(super) facts: Vec<String>,
 }
 
-/// Looks at `page` in `width` CSS pixels; `folder` is for the browser's files.
-pub(super) fn look(browser: &str, folder: &Path, page: &str, width: u32, dark: bool) -> Verdict {
+/// How a page is looked at: in how many CSS pixels, in the dark or not, with all that is folded open
+/// or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) width: u32,
+    pub(super) dark: bool,
+    pub(super) open: bool,
+}
+
+/// Looks at `page`; `folder` is for the browser's files.
+pub(super) fn look(browser: &str, folder: &Path, page: &str, view: View) -> Verdict {
+    let View { width, dark, open } = view;
     let wrapper = folder.join("wrapper.html");
-    fs::write(&wrapper, wrap(page, width)).expect("a file of the test");
+    fs::write(&wrapper, wrap(page, width, open)).expect("a file of the test");
     let (out, err) = (folder.join("dom.html"), folder.join("stderr.txt"));
     let file = |path: &Path| Stdio::from(File::create(path).expect("a file of the test"));
     let profile = folder.join("profile");
@@ -87,7 +97,7 @@ pub(super) fn look(browser: &str, folder: &Path, page: &str, width: u32, dark: b
 }
 
 /// The page in a frame, and the probe, which writes what it has found into the document.
-fn wrap(page: &str, width: u32) -> String {
+fn wrap(page: &str, width: u32, open: bool) -> String {
     // `<` is escaped so that the page cannot end the script that holds it.
     let page = serde_json::to_string(page).expect("text").replace('<', "\\u003c");
     format!(
@@ -96,7 +106,7 @@ fn wrap(page: &str, width: u32) -> String {
          <script>{}\n\
          const frame = document.querySelector(\"iframe\"), words = document.querySelector(\"pre\");\n\
          frame.onload = () => {{\n\
-           try {{ words.textContent = probe(frame).concat(\"done\").join(\"\\n\"); }}\n\
+           try {{ words.textContent = probe(frame, {open}).concat(\"done\").join(\"\\n\"); }}\n\
            catch (error) {{ words.textContent = \"failed: \" + error.stack; }}\n\
          }};\n\
          frame.srcdoc = {page};\n\

@@ -1,11 +1,12 @@
 // Looks at a page in a frame as a reader would and says what is wrong with it: one line for each
 // complaint, and facts that the test compares with what it asked for.
-function probe(frame) {
+// What is folded is opened first if `open`.
+function probe(frame, open) {
   const view = frame.contentWindow, page = frame.contentDocument, said = [];
   const complain = (what, element) => said.push("complaint: " + what + ": " + name(element));
   const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + " `" +
     (e.textContent || "").trim().slice(0, 40).replace(/\s+/g, " ") + "`";
-  page.querySelectorAll("details").forEach(details => { details.open = true; });
+  page.querySelectorAll("details").forEach(details => { details.open = open; });
 
   const width = page.documentElement.clientWidth;
   const scroller = e => {
@@ -28,7 +29,21 @@ function probe(frame) {
     if (box.right > width + 1 || box.left < -1) complain("sticks out", e);
   }
 
-  const drawings = [...page.querySelectorAll("figure svg")];
+  // Of a figure's forms one is for this screen.
+  const shown = svg => svg.getClientRects().length > 0;
+  for (const figure of page.querySelectorAll("figure")) {
+    const forms = [...figure.querySelectorAll("svg")];
+    if (forms.length > 0 && forms.filter(shown).length !== 1) complain("a figure is not shown once", figure);
+  }
+  for (const summary of page.querySelectorAll("summary")) {
+    const inside = summary.parentElement.parentElement.closest("details:not([open])");
+    if (!inside && summary.getBoundingClientRect().height < 20) complain("a fold cannot be seen", summary);
+  }
+  for (const table of page.querySelectorAll("table")) {
+    const box = table.getBoundingClientRect(), within = scroller(table);
+    if (within && within.clientHeight > 0 && within.clientHeight < box.height - 2) complain("a table is cut", table);
+  }
+  const drawings = [...page.querySelectorAll("figure svg")].filter(shown);
   for (const svg of drawings) {
     const box = svg.getBoundingClientRect(), within = scroller(svg) || svg;
     const outer = within.getBoundingClientRect();
@@ -41,6 +56,7 @@ function probe(frame) {
   }
   contrasts(page, view, complain, hidden);
   said.push("fact: width " + width, "fact: figures " + drawings.length);
+  said.push("fact: all " + (open ? "open" : "folded"));
   said.push("fact: " + (view.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   const ground = luminance(colour(view.getComputedStyle(page.body).backgroundColor));
   said.push("fact: the ground is " + (ground < 0.05 ? "dark" : ground > 0.8 ? "light" : "neither"));
@@ -80,6 +96,7 @@ function contrasts(page, view, complain, hidden) {
     if (found < 4.5) complain("contrast " + found.toFixed(1), e);
   }
   for (const svg of page.querySelectorAll("figure svg")) {
+    if (svg.getClientRects().length === 0) continue;
     const painted = [];
     for (const e of svg.querySelectorAll("rect, polygon, text")) {
       const style = view.getComputedStyle(e), box = e.getBoundingClientRect();

@@ -1,4 +1,5 @@
-//! What rows call things, as people read it. What is not listed keeps its name.
+//! What rows call things, as people read it: one list for figures and for whoever writes about the same
+//! rows. What is not listed keeps its name, without underscores.
 
 /// Methods, policies, tuners, references.
 const METHODS: &[(&str, &str)] = &[
@@ -63,29 +64,69 @@ const METRICS: &[(&str, &str)] = &[
     ("token_threshold", "token threshold R2"),
     ("window_tokens", "window (tokens)"),
     ("plan_batches", "batches of a plan"),
+    ("distance_to_bound", "time in multiples of the bound"),
 ];
+
+/// Keys that are words of English too: where they stand alone they need not be a method's.
+const WORDS: [&str; 7] = ["paper", "grid", "random", "bound", "serial", "bayes", "full"];
 
 fn of(list: &'static [(&str, &str)], key: &str) -> String {
     let listed = list.iter().find(|(name, _)| *name == key);
     listed.map_or_else(|| key.replace('_', " "), |(_, name)| (*name).to_owned())
 }
 
-pub(super) fn method(key: &str) -> String {
+/// A method, a policy, a tuner or a reference.
+#[must_use]
+pub fn method(key: &str) -> String {
     of(METHODS, key)
 }
 
-pub(super) fn dataset(key: &str) -> String {
+/// A profile.
+#[must_use]
+pub fn dataset(key: &str) -> String {
     of(DATASETS, key)
 }
 
-pub(super) fn scenario(key: &str) -> String {
+/// A scenario.
+#[must_use]
+pub fn scenario(key: &str) -> String {
     of(SCENARIOS, key)
 }
 
-pub(super) fn payload(key: &str) -> String {
+/// What an upload carries.
+#[must_use]
+pub fn payload(key: &str) -> String {
     of(PAYLOADS, key)
 }
 
-pub(super) fn metric(key: &str) -> String {
+/// A metric with its unit.
+#[must_use]
+pub fn metric(key: &str) -> String {
     of(METRICS, key)
+}
+
+/// The name of whatever has this key and of nothing else: None for what is no key, and for words of
+/// English that are keys too.
+#[must_use]
+pub fn known(key: &str) -> Option<&'static str> {
+    let lists = [METHODS, DATASETS, SCENARIOS, METRICS];
+    let mut names = lists.into_iter().flatten().filter(|(name, _)| *name == key);
+    names.next().map(|(_, name)| *name).filter(|_| !WORDS.contains(&key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_and_words_of_english_are_left_alone() {
+        assert_eq!(known("pipesd_no_early_upload"), Some("no early upload"));
+        assert_eq!(known("gsm8k"), Some("GSM8K"));
+        assert_eq!(known("tpt_ms"), Some("time per token (ms)"));
+        for word in ["paper", "random", "upload"] {
+            assert_eq!(known(word), None);
+        }
+        assert_eq!(method("paper"), "the paper's tuner");
+        assert_eq!(method("a_new_one"), "a new one");
+    }
 }
