@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::live::{Cloud, Edge, LiveRun, Testbed};
+#[cfg(feature = "live")]
+pub(crate) use self::live::LiveRun;
+pub(crate) use self::live::{Cloud, Edge, Testbed};
 pub(crate) use self::trace::{Trace, TraceCheck, TraceExport, TraceInspect, TraceRecord};
 use crate::sweep::Shard;
 

@@ -35,6 +35,7 @@ pub(crate) struct LiveRun {
     pub(crate) json: bool,
 }
 
+#[cfg(feature = "live")]
 impl LiveRun {
     /// Output tokens of a run, unless it is told otherwise.
     pub(crate) const TOKENS: u64 = 130;

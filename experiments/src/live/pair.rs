@@ -57,6 +57,7 @@ impl Drop for Cloud {
 
 impl Cloud {
     /// Waits for its end and reads what it has done.
+    #[expect(clippy::disallowed_methods, reason = "another process ends in its own time")]
     fn finish(&mut self, stdout: &mut BufReader<ChildStdout>) -> Result<Served> {
         let mut waited = Duration::ZERO;
         while self.0.try_wait()?.is_none() {

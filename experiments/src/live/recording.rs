@@ -159,7 +159,8 @@ pub(crate) fn joint(folder: &Path) -> Result<Joint> {
 pub(crate) fn check(folder: &Path, name: &str) -> Result<(usize, usize)> {
     let log = log(folder, name)?;
     replay(&log)?;
-    let (mut inputs, mut outputs): (Vec<(Instant, Input)>, Vec<(Instant, Output)>) = <_>::default();
+    let mut inputs: Vec<(Instant, Input)> = Vec::new();
+    let mut outputs: Vec<(Instant, Output)> = Vec::new();
     for line in log.lines {
         match line {
             Line::In(at, input) => inputs.push((at, input)),

@@ -68,9 +68,10 @@ fn every_method_and_payload_commits_the_texts_own_tokens_on_any_link() {
     let shares: Vec<Vec<Vec<&str>>> = runs.chunks(12).map(<[_]>::to_vec).collect();
     thread::scope(|scope| {
         for share in &shares {
-            scope.spawn(|| {
+            let truth = &truth;
+            scope.spawn(move || {
                 for run in share {
-                    assert_eq!(texts(&testbed(run)), &truth, "{run:?}");
+                    assert_eq!(texts(&testbed(run)), truth, "{run:?}");
                 }
             });
         }
