@@ -89,6 +89,7 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
         report.tables.push(map(plan, variant, &points, &judged, &Shown::DISTANCE));
     }
     for judged in judged {
+        report.rows.extend(lead(&judged));
         report.rows.extend(judged.rivals.into_iter().map(|rival| rival.row));
         report.rows.extend(judged.bound);
         report.rows.extend(judged.distances);
@@ -288,13 +289,13 @@ struct Shown {
 
 impl Shown {
     const WINNER: Self = Self {
-        what: "the fastest deployment by round-trip time, and how many times as fast as the next one; `~`: the \
-               runs do not tell the two apart",
+        what: "the fastest deployment by round-trip time, and how many times as fast as the next one; `~`: \
+               the runs do not tell the two apart",
         cell: winner,
     };
     const DISTANCE: Self = Self {
-        what: "the faster of serial and pipesd by round-trip time, in multiples of the clairvoyant bound of the \
-               same runs",
+        what: "the faster of serial and pipesd by round-trip time, in multiples of the clairvoyant bound of \
+               the same runs",
         cell: distance,
     };
 }
@@ -324,14 +325,26 @@ fn map(
     table
 }
 
-/// `pipesd 1.3x`, or `pipesd ~ serial` where the interval of their differences, seed by seed, holds 0.
-fn winner(judged: &Judged) -> String {
+/// The fastest, the next one, and by how much it is slower, seed by seed \[ms\].
+fn podium(judged: &Judged) -> Option<(&Rival, &Rival, Statistic)> {
     let mut order: Vec<&Rival> = judged.rivals.iter().collect();
     order.sort_by(|a, b| a.row.ours.mean.total_cmp(&b.row.ours.mean));
-    let [first, second, ..] = order[..] else { return String::new() };
+    let [first, second, ..] = order[..] else { return None };
     let differences: Vec<f64> =
         first.times.iter().zip(&second.times).map(|(first, second)| second - first).collect();
-    if Statistic::of(&differences).ci95.is_some_and(|[low, _]| low <= 0.0) {
+    Some((first, second, Statistic::of(&differences)))
+}
+
+/// The winner's lead, so that a figure knows where the runs do not tell the two apart.
+fn lead(judged: &Judged) -> Option<Row> {
+    let (first, _, ours) = podium(judged)?;
+    Some(Row { metric: "tpt_lead_ms".to_owned(), ours, ..first.row.clone() })
+}
+
+/// `pipesd 1.3x`, or `pipesd ~ serial` where the interval of their differences, seed by seed, holds 0.
+fn winner(judged: &Judged) -> String {
+    let Some((first, second, lead)) = podium(judged) else { return String::new() };
+    if lead.ci95.is_some_and(|[low, _]| low <= 0.0) {
         return format!("{} ~ {}", first.row.method, second.row.method);
     }
     format!("{} {:.1}x", first.row.method, second.row.ours.mean / first.row.ours.mean)

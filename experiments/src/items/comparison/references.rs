@@ -298,8 +298,8 @@ fn lines_table(plan: &Plan, compared: &[Compared], lines: &[&Lines], seeds: usiz
 pub(crate) fn lines_caption(seeds: usize, sharing: bool, changing: bool) -> String {
     let mut caption = format!(
         "Reference lines: time per token (ms) over {seeds} runs. Bound: the least that any choice of \
-         trigger, upload and depth could reach knowing the future, uploads in the order of rounds; also if it \
-         uploaded nothing before a round is complete, if it drafted nothing ahead of a verdict, and if NAVs \
+         trigger, upload and depth could reach knowing the future, uploads in the order of rounds; also if \
+         it uploaded nothing before a round is complete, if it drafted nothing ahead of a verdict, and if NAVs \
          could carry no draft"
     );
     if sharing {
@@ -364,18 +364,28 @@ fn findings(
     let differ = lines.windows(2).all(|pair| !std::ptr::eq(pair[0], pair[1]));
     let mut findings = Vec::new();
     if places > 0 && differ {
+        let faster = match (places, beaten) {
+            (1, 0) => "not faster than PipeSD with its thresholds as given".to_owned(),
+            (1, _) => "faster than PipeSD with its thresholds as given".to_owned(),
+            _ => format!(
+                "faster than PipeSD with its thresholds as given at {beaten} of {places} places"
+            ),
+        };
         findings.push(format!(
-            "The serial split, at the fixed draft length that is best on other prompts, is faster than \
-             PipeSD with its thresholds as given at {beaten} of {places} places."
+            "The serial split, at the fixed draft length that is best on other prompts, is {faster}."
         ));
     }
     let nearest = ratios.iter().copied().reduce(f64::min);
     if let Some((nearest, farthest)) = nearest.zip(ratios.iter().copied().reduce(f64::max)) {
+        let (nearest, farthest) = (format!("{nearest:.2}"), format!("{farthest:.2}"));
+        let times = if nearest == farthest { nearest } else { format!("{nearest} to {farthest}") };
+        let early =
+            if early < 0.05 { "nothing".to_owned() } else { format!("at most {early:.1} %") };
         findings.push(format!(
-            "PipeSD takes {nearest:.2} to {farthest:.2} times the clairvoyant bound. To one who knows the \
-             future and cuts rounds accordingly, uploading before a round is complete is worth at most \
-             {early:.1} %, drafting ahead of a verdict up to {ahead:.0} %; with PipeSD's longer rounds \
-             early upload is worth more (App. F)."
+            "PipeSD takes {times} times the clairvoyant bound. To one who knows the future and cuts \
+             rounds accordingly, uploading before a round is complete is worth {early}, drafting ahead \
+             of a verdict up to {ahead:.0} %; with PipeSD's longer rounds early upload is worth more \
+             (App. F)."
         ));
     }
     findings
