@@ -68,9 +68,8 @@ impl Transport for LinkSender {
         Self::cancel(self, id);
     }
 
-    fn close(&mut self, _why: &str) {
-        let sender = self.clone();
-        tokio::spawn(async move { Self::close(&sender).await });
+    fn close(&mut self, why: &str) {
+        self.end(why);
     }
 }
 

@@ -177,10 +177,17 @@ impl LinkSender {
         LinkStats { quic: self.connection.stats(), emulated }
     }
 
+    /// Ends the connection at once and tells the peer why, in up to 200 bytes.
+    pub fn end(&self, why: &str) {
+        let code = if why == DONE { Code::Done } else { Code::Ended };
+        let cut = (0..=why.len().min(200)).rev().find(|&at| why.is_char_boundary(at));
+        self.connection.close(code.value(), &why.as_bytes()[..cut.unwrap_or_default()]);
+    }
+
     /// Ends the connection; what has not been delivered is not. To be called when the peer has
     /// answered the last message: nothing else says that all has arrived.
     pub async fn close(&self) {
-        self.connection.close(Code::Done.value(), b"done");
+        self.end(DONE);
         self.connection.closed().await;
     }
 }
@@ -206,6 +213,9 @@ impl LinkEvents {
         event
     }
 }
+
+/// Why a link ends whose work is done.
+const DONE: &str = "done";
 
 /// Why a connection is over, for people.
 pub(super) fn explain(error: &ConnectionError) -> String {

@@ -53,7 +53,7 @@ const ALPN: &[u8] = b"pipesd/1";
 /// The name in the certificate. Nobody checks it: the key is pinned.
 const SERVER_NAME: &str = "pipesd";
 
-/// Why a connection is closed, as the peer is told: 0, or a [`wire::Refusal`].
+/// Why a connection is closed, as the peer is told: done, a [`wire::Refusal`], or ended later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Code {
@@ -64,6 +64,8 @@ pub(crate) enum Code {
     Busy = wire::Refusal::Busy as u32,
     TooSlow = wire::Refusal::TooSlow as u32,
     Vocabulary = wire::Refusal::Vocabulary as u32,
+    /// Later than any hello, for the reason that goes with it.
+    Ended = 64,
 }
 
 impl Code {

@@ -22,7 +22,9 @@ pub(crate) fn cloud(options: &Cloud) -> Result<()> {
     let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
     let announce = |ticket: &str| {
-        eprintln!("this is the ticket; an edge connects with: pipesd edge --connect TICKET");
+        if !options.run.json {
+            eprintln!("this is the ticket; an edge connects with: pipesd edge --connect TICKET");
+        }
         output::print(&format!("{ticket}\n"))
     };
     let served = serving::serve(
