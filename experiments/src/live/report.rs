@@ -7,6 +7,7 @@ use pipesd_core::sharing::CloudCounts;
 use pipesd_core::summary::{Energy, Summary};
 use pipesd_core::time::{Duration, as_millis};
 use pipesd_hw::driver::EdgeReport;
+use pipesd_hw::net::WayAccount;
 use serde_json::{Map, Value, json};
 
 use super::cloud::Served;
@@ -26,6 +27,17 @@ pub(crate) fn summary(report: &EdgeReport, served: Option<&Served>) -> Result<Su
 
 /// Figures that only the cloud's process knows.
 const OF_CLOUD: [&str; 2] = ["nav_wait_ms", "cloud_utilisation"];
+
+/// What an emulated direction has done, in UDP packets and bytes.
+fn way(account: &WayAccount) -> Value {
+    let count = |[packets, bytes]: [u64; 2]| json!({ "packets": packets, "bytes": bytes });
+    json!({
+        "offered": count(account.offered),
+        "delivered": count(account.delivered),
+        "lost": count(account.lost),
+        "overflowed": count(account.overflowed),
+    })
+}
 
 /// A live run, to be printed.
 pub(crate) struct Report<'a> {
@@ -94,7 +106,7 @@ impl Report<'_> {
             "simulated_tpt_ms": self.simulated()?,
             "draft_overshoot_ms": self.decoded.overshoot.map(as_millis),
             "past_rollouts": self.scene.playback.past_rollouts(),
-            "link": self.decoded.ways.map(|ways| format!("{ways:?}")),
+            "link": self.decoded.ways.map(|ways| json!({ "up": way(&ways.up), "down": way(&ways.down) })),
             "texts": texts,
         });
         Ok(document)
