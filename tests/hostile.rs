@@ -2,7 +2,8 @@
 
 use pipesd_core::cloud::{Cloud, CloudConfig};
 use pipesd_core::contract::{Input, Machine, Output, Work, WorkResult};
-use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId};
+use pipesd_core::event::Event;
+use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId, WorkId};
 use pipesd_core::message::{Message, Request, Upload, Verdict};
 use pipesd_core::payload::Payload;
 use pipesd_core::time::{Duration, Instant};
@@ -56,7 +57,11 @@ fn open(cloud: &mut Cloud, payload: Payload) {
 
 /// A complete round of one draft upon nothing.
 fn first_round(round: u32) -> Message {
-    Message::Upload(Upload {
+    Message::Upload(first_upload(round))
+}
+
+fn first_upload(round: u32) -> Upload {
+    Upload {
         session: SESSION,
         round: RoundId(round),
         parent: None,
@@ -67,7 +72,7 @@ fn first_round(round: u32) -> Message {
         tokens: vec![DRAFT],
         evidence: vec![],
         nav: Some(1),
-    })
+    }
 }
 
 fn verdicts(said: &[Message]) -> Vec<&Verdict> {
@@ -107,6 +112,89 @@ fn rounds_that_contradict_each_other_are_verified_once() {
         }
         assert_eq!(verdicts(&said).len(), 1, "{said:?}");
     }
+}
+
+/// Feeds messages and leaves the target to think. Returns what it was asked to do, and how many
+/// uploads were dropped.
+fn arrive(cloud: &mut Cloud, uploads: Vec<Upload>) -> (Vec<Work>, usize) {
+    let (mut started, mut dropped) = (Vec::new(), 0);
+    for upload in uploads {
+        let (message, transfer) = (Message::Upload(upload), Duration::ZERO);
+        cloud.handle(Instant::ZERO, Input::Received { message, transfer });
+        while let Some(output) = cloud.poll_output() {
+            match output {
+                Output::Start { work, .. } => started.push(work),
+                Output::Event(Event::StaleDropped { .. }) => dropped += 1,
+                _ => {}
+            }
+        }
+    }
+    (started, dropped)
+}
+
+/// What the target was given of the only round.
+fn drafts(started: &[Work]) -> &[TokenId] {
+    match started {
+        [Work::Verify(blocks)] => &blocks[0].drafts,
+        other => panic!("one verification, not {other:?}"),
+    }
+}
+
+/// A round that the target has is judged by the drafts that it was given, whatever comes meanwhile.
+#[test]
+fn a_complete_round_takes_nothing_more() {
+    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    open(&mut cloud, Payload::Ids);
+    let first = first_upload(0);
+    let overwritten = Upload { tokens: vec![TokenId(5)], ..first.clone() };
+    let longer = Upload { offset: 1, tokens: vec![TokenId(5)], nav: Some(2), ..first.clone() };
+    let late = Upload { offset: 1, tokens: vec![TokenId(5)], nav: None, ..first.clone() };
+    let again = first.clone();
+    let (started, dropped) = arrive(&mut cloud, vec![first, overwritten, longer, late, again]);
+    assert_eq!((drafts(&started), dropped), (&[DRAFT][..], 4));
+    let result = WorkResult::Verified(vec![Decision::of(vec![DRAFT, TokenId(2)])]);
+    // The prefill was the first piece of work.
+    cloud.handle(Instant::ZERO, Input::Finished { work: WorkId(1), result });
+    let mut said = Vec::new();
+    while let Some(output) = cloud.poll_output() {
+        if let Output::Transmit { message, .. } = output {
+            said.push(message);
+        }
+    }
+    let judged: Vec<_> = verdicts(&said).iter().map(|v| (v.accepted, v.extra)).collect();
+    assert_eq!(judged, [(1, Some(TokenId(2)))]);
+}
+
+/// Batches that contradict what is held of their round are dropped, and the round goes on without them.
+#[test]
+fn batches_of_a_round_agree_with_each_other() {
+    let first = Upload { nav: None, ..first_upload(3) };
+    let last = Upload { offset: 2, nav: Some(3), ..first_upload(3) };
+    let middle = Upload { offset: 1, ..first.clone() };
+    let bad = vec![
+        Upload { tokens: vec![TokenId(5)], ..first.clone() },
+        Upload { tokens: vec![DRAFT, TokenId(5), TokenId(5)], ..first.clone() },
+        Upload { parent: Some(RoundId(2)), ..middle.clone() },
+        Upload { parent: Some(RoundId(2)), start: 1, ..middle.clone() },
+        Upload { parent: Some(RoundId(2)), prefix: PrefixHash::from_bits(9), ..middle.clone() },
+        Upload { nav: Some(2), ..middle.clone() },
+        Upload { nav: Some(4), ..middle.clone() },
+        Upload { offset: 3, ..middle.clone() },
+    ];
+    for bad in bad {
+        let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+        open(&mut cloud, Payload::Ids);
+        let uploads = vec![first.clone(), last.clone(), bad.clone(), first.clone(), middle.clone()];
+        let (started, dropped) = arrive(&mut cloud, uploads);
+        assert_eq!((drafts(&started), dropped), (&[DRAFT; 3][..], 1), "{bad:?}");
+    }
+    // A count that its own batch or what came before it exceeds.
+    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    open(&mut cloud, Payload::Ids);
+    let short = |offset, count| Upload { offset, nav: Some(count), ..first_upload(3) };
+    let (started, dropped) =
+        arrive(&mut cloud, vec![short(2, 2), middle, short(0, 1), short(0, 2)]);
+    assert_eq!((drafts(&started), dropped), (&[DRAFT; 2][..], 2));
 }
 
 /// While a rejection waits for its distribution nothing else of the session is verified; an answer to

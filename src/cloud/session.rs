@@ -15,7 +15,7 @@ const REPORTS_MAX: usize = 100;
 
 /// What became of an upload.
 pub(super) enum Arrival {
-    /// It belongs to a round that can never be verified.
+    /// It belongs to a round that can never be verified, or contradicts what is held of its round.
     Stale,
     /// It is kept.
     Held,
@@ -71,6 +71,30 @@ impl Round {
             self.tokens.len() == count as usize && self.tokens.iter().all(Option::is_some)
         })
     }
+
+    /// Whether a batch contradicts nothing of what is held. A complete round takes nothing more: it
+    /// may be with the target, and what is judged must be what was verified.
+    fn takes(&self, first: usize, tokens: &[TokenId], nav: Option<u32>) -> bool {
+        let most = self.nav.or(nav).map_or(usize::MAX, |count| count as usize);
+        let held = self.tokens.iter().skip(first).zip(tokens);
+        !self.is_complete()
+            && nav.is_none_or(|count| self.nav.is_none_or(|known| known == count))
+            && self.tokens.len().max(first + tokens.len()) <= most
+            && held.into_iter().all(|(held, token)| held.as_ref().is_none_or(|(t, _)| t == token))
+    }
+
+    /// Keeps a batch that it takes. What is held already stays as it is.
+    fn put(&mut self, first: usize, tokens: Vec<TokenId>, evidence: Vec<Evidence>) {
+        let end = first + tokens.len();
+        if self.tokens.len() < end {
+            self.tokens.resize(end, None);
+        }
+        let mut evidence = evidence.into_iter();
+        for (place, token) in self.tokens[first..end].iter_mut().zip(tokens) {
+            let evidence = evidence.next();
+            place.get_or_insert((token, evidence));
+        }
+    }
 }
 
 impl Session {
@@ -123,29 +147,31 @@ impl Session {
 
     pub(super) fn on_upload(&mut self, upload: Upload) -> Arrival {
         let Upload { round: id, parent, start, prefix, offset, tokens, evidence, nav, .. } = upload;
-        let end = offset as usize + tokens.len();
+        let (first, end) = (offset as usize, offset as usize + tokens.len());
         if self.is_stale(id, parent, start, prefix) || end > ROUND_TOKENS_MAX as usize {
             return Arrival::Stale;
         }
-        let index = match self.rounds.binary_search_by_key(&id, |round| round.id) {
-            Ok(index) => index,
-            Err(_) if self.rounds.len() == ROUNDS_MAX => return Arrival::Stale,
-            Err(index) => {
-                let (tokens, nav) = (Vec::with_capacity(end), None);
-                let round = Round { id, parent, start, prefix, tokens, nav };
-                self.rounds.insert(index, round);
-                index
+        let found = self.rounds.binary_search_by_key(&id, |round| round.id);
+        let fits = match found {
+            Ok(index) => {
+                let round = &self.rounds[index];
+                (round.parent, round.start, round.prefix) == (parent, start, prefix)
+                    && round.takes(first, &tokens, nav)
+            }
+            Err(_) => {
+                self.rounds.len() < ROUNDS_MAX && nav.is_none_or(|count| end <= count as usize)
             }
         };
-        let round = &mut self.rounds[index];
-        if round.tokens.len() < end {
-            round.tokens.resize(end, None);
+        if !fits {
+            return Arrival::Stale;
         }
-        let mut evidence = evidence.into_iter();
-        for (place, token) in round.tokens[offset as usize..].iter_mut().zip(tokens) {
-            *place = Some((token, evidence.next()));
-        }
-        round.nav = round.nav.or(nav);
+        let index = found.unwrap_or_else(|index| {
+            let (tokens, nav) = (Vec::with_capacity(end), None);
+            self.rounds.insert(index, Round { id, parent, start, prefix, tokens, nav });
+            index
+        });
+        self.rounds[index].put(first, tokens, evidence);
+        self.rounds[index].nav = self.rounds[index].nav.or(nav);
         Arrival::Held
     }
 
