@@ -1,5 +1,8 @@
 //! A cloud among peers that keep no rules: it may drop what they say, and never falls.
 
+use std::sync::Arc;
+
+use pipesd_core::blob::Blob;
 use pipesd_core::cloud::{Cloud, CloudConfig};
 use pipesd_core::contract::{Input, Machine, Output, Work, WorkResult};
 use pipesd_core::event::Event;
@@ -7,7 +10,7 @@ use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId, WorkId};
 use pipesd_core::message::{Message, Request, Upload, Verdict};
 use pipesd_core::payload::Payload;
 use pipesd_core::time::{Duration, Instant};
-use pipesd_core::verification::{Decision, Drafting, Temperature, Terms, Verification};
+use pipesd_core::verification::{Decision, Drafting, Evidence, Temperature, Terms, Verification};
 
 const SESSION: SessionId = SessionId(7);
 const DRAFT: TokenId = TokenId(1);
@@ -42,15 +45,19 @@ fn feed(cloud: &mut Cloud, message: Message, decision: &Decision) -> Vec<Message
     said
 }
 
-fn open(cloud: &mut Cloud, payload: Payload) {
-    let request = Request {
+fn request() -> Request {
+    Request {
         session: SESSION,
         prompt: vec![TokenId(3)],
         budget: 100,
         stop_ids: vec![],
         temperature: Temperature::default(),
         seed: 0,
-    };
+    }
+}
+
+fn open(cloud: &mut Cloud, payload: Payload) {
+    let request = request();
     let said = feed(cloud, Message::Open { request, terms: terms(payload) }, &Decision::of(vec![]));
     assert_eq!(said, [Message::Opened { session: SESSION }]);
 }
@@ -197,6 +204,41 @@ fn batches_of_a_round_agree_with_each_other() {
     assert_eq!((drafts(&started), dropped), (&[DRAFT; 2][..], 2));
 }
 
+/// Opens a session on `terms` and sends round after round, none of them complete, each draft with
+/// `bytes` of evidence. Returns the bytes that are held in the end, and the uploads that were dropped.
+fn flood(terms: Terms, bytes: usize) -> (usize, usize) {
+    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    let request = request();
+    feed(&mut cloud, Message::Open { request, terms }, &Decision::of(vec![]));
+    let memory: Arc<[u8]> = vec![0; bytes].into();
+    let blob = Blob::new(Arc::clone(&memory));
+    let (mut uploads, mut tokens) = (Vec::new(), 0);
+    for round in 0..10 {
+        for offset in 0..100 {
+            let evidence = vec![Evidence::Distribution(blob.clone())];
+            tokens += 1;
+            uploads.push(Upload { offset, evidence, nav: None, ..first_upload(round) });
+        }
+    }
+    drop(blob);
+    let (started, dropped) = arrive(&mut cloud, uploads);
+    assert!(started.is_empty());
+    let held = Arc::strong_count(&memory) - 1;
+    assert!(held == 0 || held + dropped == tokens);
+    (held * bytes, dropped)
+}
+
+/// A peer cannot have the cloud hold distributions without end, nor any that nobody will look at.
+#[test]
+fn evidence_that_is_held_is_bounded() {
+    let bytes = 1 << 20;
+    let (held, dropped) = flood(terms(Payload::Full), bytes);
+    assert_eq!((held, dropped), (64 << 20, 1000 - 64));
+    assert_eq!(flood(terms(Payload::Ids), bytes), (0, 0));
+    let matches = Terms { verification: Verification::Match, ..terms(Payload::Full) };
+    assert_eq!(flood(matches, bytes), (0, 0));
+}
+
 /// While a rejection waits for its distribution nothing else of the session is verified; an answer to
 /// the wrong round, or twice, changes nothing.
 #[test]
@@ -209,7 +251,7 @@ fn a_withheld_rejection_waits_for_its_own_distribution() {
     assert_eq!(said, [asked]);
     assert_eq!(feed(&mut cloud, first_round(0), &rejects), []);
     let answer = |round| {
-        let distribution = Some(pipesd_core::blob::Blob::new(vec![0; 8]));
+        let distribution = Some(Blob::new(vec![0; 8]));
         Message::Distribution { session: SESSION, round: RoundId(round), distribution }
     };
     assert_eq!(feed(&mut cloud, answer(0), &rejects), []);

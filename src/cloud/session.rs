@@ -10,12 +10,18 @@ use crate::verification::{Decision, Evidence, Sampling, Terms};
 /// be so. An edge that goes beyond has its uploads dropped.
 const ROUNDS_MAX: usize = 32;
 
+/// Evidence held of a session's rounds at most \[bytes\], beyond its small tokens. The paper's
+/// payload has 290 kB for each draft: 231 drafts of it, several of its longest rounds. A peer could
+/// otherwise fill the memory of all with rounds that it never completes.
+const EVIDENCE_BYTES_MAX: u64 = 64 << 20;
+
 /// Measurements kept for the next verdict at most: as many as an edge's monitor remembers.
 const REPORTS_MAX: usize = 100;
 
 /// What became of an upload.
 pub(super) enum Arrival {
-    /// It belongs to a round that can never be verified, or contradicts what is held of its round.
+    /// It belongs to a round that can never be verified, contradicts what is held of its round, or
+    /// is more than may be held.
     Stale,
     /// It is kept.
     Held,
@@ -63,6 +69,8 @@ struct Round {
     /// By index in the round, each with what came with it; batches may arrive in any order.
     tokens: Vec<Option<(TokenId, Option<Evidence>)>>,
     nav: Option<u32>,
+    /// Of the evidence above.
+    evidence_bytes: u64,
 }
 
 impl Round {
@@ -92,7 +100,10 @@ impl Round {
         let mut evidence = evidence.into_iter();
         for (place, token) in self.tokens[first..end].iter_mut().zip(tokens) {
             let evidence = evidence.next();
-            place.get_or_insert((token, evidence));
+            if place.is_none() {
+                self.evidence_bytes += evidence.as_ref().map_or(0, Evidence::bytes);
+                *place = Some((token, evidence));
+            }
         }
     }
 }
@@ -145,8 +156,15 @@ impl Session {
             || (parent <= self.last_verified && !self.stands(parent, start, prefix))
     }
 
+    /// Whether so much more evidence may be held.
+    fn has_room(&self, evidence: &[Evidence]) -> bool {
+        let held: u64 = self.rounds.iter().map(|round| round.evidence_bytes).sum();
+        held + evidence.iter().map(Evidence::bytes).sum::<u64>() <= EVIDENCE_BYTES_MAX
+    }
+
     pub(super) fn on_upload(&mut self, upload: Upload) -> Arrival {
-        let Upload { round: id, parent, start, prefix, offset, tokens, evidence, nav, .. } = upload;
+        let Upload { round: id, parent, start, prefix, offset, tokens, nav, .. } = upload;
+        let evidence = if self.terms.need_evidence() { upload.evidence } else { Vec::new() };
         let (first, end) = (offset as usize, offset as usize + tokens.len());
         if self.is_stale(id, parent, start, prefix) || end > ROUND_TOKENS_MAX as usize {
             return Arrival::Stale;
@@ -162,12 +180,13 @@ impl Session {
                 self.rounds.len() < ROUNDS_MAX && nav.is_none_or(|count| end <= count as usize)
             }
         };
-        if !fits {
+        if !fits || !self.has_room(&evidence) {
             return Arrival::Stale;
         }
         let index = found.unwrap_or_else(|index| {
-            let (tokens, nav) = (Vec::with_capacity(end), None);
-            self.rounds.insert(index, Round { id, parent, start, prefix, tokens, nav });
+            let (tokens, nav, evidence_bytes) = (Vec::with_capacity(end), None, 0);
+            let round = Round { id, parent, start, prefix, tokens, nav, evidence_bytes };
+            self.rounds.insert(index, round);
             index
         });
         self.rounds[index].put(first, tokens, evidence);

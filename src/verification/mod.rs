@@ -119,6 +119,27 @@ pub enum Evidence {
     Distribution(Blob),
 }
 
+impl Evidence {
+    /// What it weighs in memory besides itself \[bytes\].
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        match self {
+            Self::Probability(_) => 0,
+            Self::Distribution(distribution) => distribution.len() as u64,
+        }
+    }
+}
+
+impl Terms {
+    /// Whether the cloud looks at the evidence that goes up with a token. By [`Verification::Match`]
+    /// it decides without, whatever the payload carries.
+    #[must_use]
+    pub const fn need_evidence(&self) -> bool {
+        matches!(self.verification, Verification::Rejection)
+            && !matches!(self.payload, Payload::Ids)
+    }
+}
+
 impl Claim {
     /// What of the claim goes up with its token; nothing if ids alone do.
     #[must_use]

@@ -10,9 +10,9 @@ use pipesd_core::message::Message;
 /// A link's number: never used twice.
 pub(super) type LinkId = u64;
 
-/// Sessions that an edge may have open at the same time. One of ours has one, and while it changes
-/// from one to the next perhaps two.
-const OPEN_MAX: usize = 64;
+/// Sessions that an edge may have open at the same time. An edge decodes one at a time, and while it
+/// changes from one to the next has perhaps two; each may have the core hold 64 MiB of evidence.
+const OPEN_MAX: usize = 8;
 /// Sessions of a link that are remembered after their end: uploads may come later than the end.
 const CLOSED_MAX: usize = 16;
 
