@@ -99,6 +99,10 @@ fn the_text_past_its_end_and_unknown_sessions_are_errors() {
     let mut target = EmulatedTarget::new(playback);
     let unknown = target.verify(&[block(0, &[], &truth)]);
     assert_eq!(unknown, [Err(ModelError::UnknownSession(SESSION))]);
+    for tokens in [4, 6, 1 << 17] {
+        let refused = target.prefill(SESSION, &prompt(0, tokens), &sampling("ids"));
+        assert!(matches!(refused, Err(ModelError::Refused(_))), "the text's prompt has 5");
+    }
     target.prefill(SESSION, &prompt(0, 5), &sampling("ids")).expect("known");
     let decided = target.verify(&[block(u32::MAX - 1, &[], &[TokenId(1); 9])]);
     assert_eq!(decided[0].as_ref().expect("known").tokens, [], "there is no text so far out");

@@ -69,6 +69,12 @@ impl TargetModel for EmulatedTarget {
         let begun = Instant::now();
         let no_text = || ModelError::Refused("the prompt does not say which text it is".into());
         let number = number(prompt).ok_or_else(no_text)?;
+        // It takes a time for each token: a longer one would keep all others waiting.
+        let text = self.playback.text(number);
+        if prompt.len() != text.prompt_tokens.max(1) as usize {
+            let problem = format!("a prompt of {} tokens for a text of another", prompt.len());
+            return Err(ModelError::Refused(problem));
+        }
         self.open.insert(session, number);
         let per_token = self.playback.latencies.verify_prefill_per_token;
         let took = match &self.playback.text(number).timing {
