@@ -62,8 +62,9 @@ pub struct CloudReport {
 
 /// Reasons kept at most.
 pub const ENDED_MAX: usize = 100;
-/// What came over links and was not looked at yet, at most; then the edges wait.
-const WAITING_MAX: usize = 256;
+/// What came over links and was not looked at yet, at most; then the edges wait. Few: each may be a
+/// whole frame, and a link counts its bytes no longer.
+const WAITING_MAX: usize = 16;
 
 /// Runs a cloud until nobody will come any more and all links are over, or until `shutdown`. Must be
 /// called on a tokio runtime with time enabled; `build` makes the target model on its thread.

@@ -9,7 +9,7 @@ use quinn::{
 };
 
 use super::frame::{self, FrameError};
-use super::link::{Link, Parts, explain};
+use super::link::{Link, Parts, explain, plain};
 use super::sender::Startup;
 use super::{SERVER_NAME, Settings, Ticket, TransportError, tls};
 use crate::net::socket::{Departures, EmulatedSocket, PlainSocket};
@@ -85,8 +85,7 @@ async fn connect_patiently(
         _ if pinned.was_shown_another_key() => TransportError::Fingerprint(ticket.address),
         ConnectionError::TimedOut => TransportError::NoAnswer(ticket.address),
         ConnectionError::ApplicationClosed(close) => {
-            let reason = String::from_utf8_lossy(&close.reason);
-            TransportError::Refused(reason.chars().take(200).collect())
+            TransportError::Refused(plain(&String::from_utf8_lossy(&close.reason)))
         }
         // What TLS calls `no_application_protocol`.
         ConnectionError::ConnectionClosed(close)
@@ -113,7 +112,7 @@ async fn connect_patiently(
         frame::read(&mut receive, HELLO_BYTES_MAX).await
     };
     let body = match answer.await {
-        Ok(Some((body, _))) => body,
+        Ok(Some(body)) => body,
         Ok(None) => return Err(TransportError::Protocol("no hello".into())),
         Err(FrameError::Stream(quinn::ReadError::ConnectionLost(error))) => {
             return Err(refused(&error));

@@ -7,9 +7,9 @@ use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
 use pipesd_core::wire;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::frame::{self, FrameError};
+use super::frame::{self, Frame, FrameError};
 use super::sender::{Outbox, Outgoing, Sender, Startup};
 use super::{Code, LinkEvent, Settings};
 use crate::net::Ways;
@@ -39,8 +39,16 @@ pub struct LinkSender {
 #[derive(Debug)]
 pub struct LinkEvents {
     sent: mpsc::UnboundedReceiver<MessageId>,
-    other: mpsc::Receiver<LinkEvent>,
+    other: mpsc::Receiver<Waiting>,
     closed: Option<String>,
+}
+
+/// An event that waits for the owner.
+#[derive(Debug)]
+struct Waiting {
+    event: LinkEvent,
+    /// What it takes of [`Settings::room`], given back when the owner has it.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// What a link has done.
@@ -89,7 +97,8 @@ impl Link {
             }
             .run(),
         );
-        let reader = Reader { connection: connection.clone(), settings, tell: tell.clone() };
+        let room = Arc::new(Semaphore::new(settings.room()));
+        let reader = Reader { connection: connection.clone(), settings, room, tell: tell.clone() };
         let settings = Arc::clone(&reader.settings);
         tokio::spawn(reader.clone().control(control.1));
         tokio::spawn(reader.streams());
@@ -99,7 +108,8 @@ impl Link {
             // Ends soon after the connection; then each message has had its `Sent`.
             let _ = sending.await;
             drop((permit, endpoint));
-            let _ = tell.send(LinkEvent::Closed(explain(&reason))).await;
+            let event = LinkEvent::Closed(explain(&reason));
+            let _ = tell.send(Waiting { event, _room: None }).await;
         });
         let sender = LinkSender { connection, outbox, settings, emulated, edge };
         Self { sender, events: LinkEvents { sent, other, closed: None } }
@@ -204,7 +214,7 @@ impl LinkEvents {
         let event = tokio::select! {
             biased;
             Some(id) = self.sent.recv() => LinkEvent::Sent(id),
-            Some(event) = self.other.recv() => event,
+            Some(waiting) = self.other.recv() => waiting.event,
             else => LinkEvent::Closed("the runtime has ended".into()),
         };
         if let LinkEvent::Closed(reason) = &event {
@@ -221,8 +231,7 @@ const DONE: &str = "done";
 pub(super) fn explain(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ApplicationClosed(close) => {
-            let reason: String = String::from_utf8_lossy(&close.reason).chars().take(200).collect();
-            let reason = reason.escape_debug().to_string();
+            let reason = plain(&String::from_utf8_lossy(&close.reason));
             if close.error_code == Code::Done.value() {
                 format!("the peer is done: {reason}")
             } else {
@@ -231,8 +240,24 @@ pub(super) fn explain(error: &ConnectionError) -> String {
         }
         ConnectionError::LocallyClosed => "closed here".into(),
         ConnectionError::TimedOut => "nothing came from the peer for too long".into(),
-        other => other.to_string(),
+        // The peer's words may be part of it.
+        other => plain(&other.to_string()),
     }
+}
+
+/// Characters kept at most of what a peer says.
+const SAID_MAX: usize = 200;
+
+/// What a peer says, fit for a terminal: nothing in it moves the cursor, and it is short.
+pub(super) fn plain(said: &str) -> String {
+    let mut plain = String::new();
+    for character in said.chars().take(SAID_MAX) {
+        match character {
+            '\'' | '"' => plain.push(character),
+            other => plain.extend(other.escape_debug()),
+        }
+    }
+    plain.chars().take(SAID_MAX).collect()
 }
 
 /// The tasks that read.
@@ -240,16 +265,18 @@ pub(super) fn explain(error: &ConnectionError) -> String {
 struct Reader {
     connection: Connection,
     settings: Arc<Settings>,
-    tell: mpsc::Sender<LinkEvent>,
+    /// For bytes of messages that come or wait for the owner.
+    room: Arc<Semaphore>,
+    tell: mpsc::Sender<Waiting>,
 }
 
 impl Reader {
     /// Reads the control stream in order.
     async fn control(self, mut stream: RecvStream) {
         loop {
-            match frame::read(&mut stream, self.settings.limits.frame_bytes_max).await {
-                Ok(Some((body, transfer))) => {
-                    if !self.receive(&body, transfer).await {
+            match self.read(&mut stream).await {
+                Ok(Some(frame)) => {
+                    if !self.receive(frame).await {
                         return;
                     }
                 }
@@ -268,9 +295,9 @@ impl Reader {
     }
 
     async fn stream(self, mut stream: RecvStream) {
-        match frame::read(&mut stream, self.settings.limits.frame_bytes_max).await {
-            Ok(Some((body, transfer))) => {
-                if self.receive(&body, transfer).await
+        match self.read(&mut stream).await {
+            Ok(Some(frame)) => {
+                if self.receive(frame).await
                     && let Err(error) = frame::read_end(&mut stream).await
                 {
                     self.complain(&error);
@@ -281,9 +308,18 @@ impl Reader {
         }
     }
 
-    async fn receive(&self, body: &[u8], transfer: pipesd_core::time::Duration) -> bool {
-        match wire::decode(body, &self.settings.limits) {
-            Ok(message) => self.tell.send(LinkEvent::Received { message, transfer }).await.is_ok(),
+    async fn read(&self, stream: &mut RecvStream) -> Result<Option<Frame>, FrameError> {
+        frame::read_within(stream, self.settings.limits.frame_bytes_max, &self.room).await
+    }
+
+    async fn receive(&self, frame: Frame) -> bool {
+        let Frame { body, transfer, room } = frame;
+        match wire::decode(&body, &self.settings.limits) {
+            Ok(message) => {
+                drop(body);
+                let event = LinkEvent::Received { message, transfer };
+                self.tell.send(Waiting { event, _room: Some(room) }).await.is_ok()
+            }
             Err(error) => {
                 self.refuse(&format!("malformed message: {error}"));
                 false

@@ -23,7 +23,8 @@
 //! median, at most 1.10 in the worst of 11 (tests/transport/sent.rs, ignored tests).
 //!
 //! **Distrust.** Nothing is served before the hello. Until then a peer has one stream and a few kB of
-//! flow control; each length is checked before memory is taken; what is refused closes its own
+//! flow control; each length is checked before memory is taken; of what comes in a bounded number of
+//! bytes is kept until the owner takes it, and then the peer waits; what is refused closes its own
 //! connection with the reason, and no other.
 
 mod connect;

@@ -178,7 +178,7 @@ impl Door {
         let malformed = |why: String| (Code::Malformed, why);
         let (mut send, mut receive) =
             connection.accept_bi().await.map_err(|error| malformed(explain(&error)))?;
-        let (body, _) = frame::read(&mut receive, HELLO_BYTES_MAX)
+        let body = frame::read(&mut receive, HELLO_BYTES_MAX)
             .await
             .map_err(|error| malformed(error.to_string()))?
             .ok_or_else(|| malformed("no hello".into()))?;

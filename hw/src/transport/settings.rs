@@ -50,7 +50,8 @@ pub struct Settings {
     pub idle: Duration,
     /// Messages received on streams of their own at the same time, at most.
     pub streams_max: u32,
-    /// Bytes received and not yet read, at most, over all streams of a link.
+    /// Flow control: bytes received and not yet read, at most, over all streams of a link. Beside them
+    /// stand the messages that are being read or wait for the owner, see [`Self::room`].
     pub unread_bytes_max: u32,
     /// Messages that wait to be sent, at most: a peer that takes none is cut off.
     pub waiting_max: usize,
@@ -115,6 +116,13 @@ impl Settings {
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .receive_window(VarInt::from_u32(STRANGER_BYTES));
         Ok(config)
+    }
+
+    /// Bytes of messages that a link is reading, or that wait for the owner, at most; then the peer
+    /// waits. Whatever order they come in, there is room for the message that is under way and for
+    /// those that flow control has let in before it, so that none waits for another for ever.
+    pub(super) const fn room(&self) -> usize {
+        self.limits.frame_bytes_max as usize + self.unread_bytes_max as usize
     }
 
     /// A peer has introduced itself.

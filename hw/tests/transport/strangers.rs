@@ -5,7 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipesd_core::wire::{self, ClientHello, Vocabulary};
+use pipesd_core::ids::MessageId;
+use pipesd_core::wire::{self, ClientHello, Limits, Vocabulary};
 use pipesd_hw::transport::{Identity, Link, Server, Settings, Ticket, TransportError, connect};
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -305,6 +306,37 @@ fn an_edge_has_as_many_streams_and_unread_bytes_as_it_may() {
         assert!(flooded.is_err(), "the flood must wait");
         let taken = connection.stats().udp_tx.bytes;
         assert!(taken < 1_000_000, "{taken} bytes were taken from a peer that nobody reads");
+    });
+}
+
+#[test]
+fn messages_that_nobody_takes_are_held_up_to_so_many_bytes() {
+    run(async {
+        let limits = Limits { frame_bytes_max: 1_000_000, ..settings().limits };
+        let few = Settings { unread_bytes_max: 100_000, limits, ..settings() };
+        let (_server, edge, mut cloud) = pair(&few, None).await;
+        for id in 0..20 {
+            // 290 kB each: three have room.
+            edge.send(MessageId(id), &upload(id as u32, 1));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let taken = edge.sender().stats().quic.udp_tx.bytes;
+        assert!(taken < 1_400_000, "{taken} bytes were taken from a peer that nobody reads");
+        for id in 0..20 {
+            assert_eq!(receive(&mut cloud).await.0, upload(id, 1));
+        }
+    });
+}
+
+#[test]
+fn what_a_peer_says_in_parting_does_not_reach_the_terminal_as_it_is() {
+    run(async {
+        let mut server = serve(&settings());
+        let (connection, _control, mut link) = insider(&mut server).await;
+        connection.close(7_u32.into(), "it\'s \x1b[2J over\n".repeat(50).as_bytes());
+        let why = closed(&mut link).await;
+        assert!(why.contains("it's \\u{1b}[2J over\\n"), "{why}");
+        assert!(!why.contains(char::is_control) && why.len() < 300, "{why}");
     });
 }
 
