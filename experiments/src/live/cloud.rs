@@ -63,7 +63,7 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     let mut arrivals = Door { server, once: options.once, served: false };
     let report = drive_cloud(setup, build, &mut arrivals, interrupted()).await?;
     arrivals.server.close().await;
-    let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended } = report;
+    let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended, .. } = report;
     Ok(Served { counts, elapsed, links, ended })
 }
 
@@ -86,5 +86,9 @@ impl Arrivals for Door {
         let first = tokio::time::timeout(patience, Arrivals::next(&mut self.server)).await;
         self.served = true;
         first.ok().flatten()
+    }
+
+    fn refused(&self) -> u64 {
+        self.server.refused()
     }
 }

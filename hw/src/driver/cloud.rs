@@ -58,6 +58,8 @@ pub struct CloudReport {
     /// Links that were ended from here, each with its edge's number and the reason; the last
     /// [`ENDED_MAX`] of them.
     pub ended: Vec<(u32, String)>,
+    /// Peers that were refused before they had a link.
+    pub refused: u64,
 }
 
 /// Reasons kept at most.
@@ -120,6 +122,7 @@ pub async fn drive_cloud<A: Arrivals>(
         elapsed: now - Instant::ZERO,
         links: driver.links,
         ended: driver.ended.into(),
+        refused: arrivals.refused(),
     })
 }
 

@@ -48,6 +48,11 @@ pub trait Arrivals {
 
     /// The next edge; None: nobody will come any more. Nobody is lost if the future is dropped.
     fn next(&mut self) -> impl Future<Output = Option<Newcomer<Self::Transport, Self::Events>>>;
+
+    /// How many were refused before they became one, if anybody is.
+    fn refused(&self) -> u64 {
+        0
+    }
 }
 
 impl<T: Transport, E: Events> Arrivals for tokio::sync::mpsc::Receiver<Newcomer<T, E>> {
@@ -79,7 +84,7 @@ impl Events for LinkEvents {
     }
 }
 
-/// Strangers are refused by the server itself; nothing is heard of them here.
+/// Strangers are refused by the server itself; here they are only counted.
 impl Arrivals for Server {
     type Transport = LinkSender;
     type Events = LinkEvents;
@@ -95,5 +100,9 @@ impl Arrivals for Server {
                 Arrival::Refused { .. } => {}
             }
         }
+    }
+
+    fn refused(&self) -> u64 {
+        Self::refused(self)
     }
 }

@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use pipesd_core::time::Duration;
 use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, WireError};
 use quinn::{
-    AsyncUdpSocket, ConnectionError, Endpoint, EndpointConfig, TokioRuntime, TransportErrorCode,
+    AsyncUdpSocket, Connection, ConnectionError, Endpoint, EndpointConfig, TokioRuntime,
+    TransportErrorCode,
 };
 
 use super::frame::{self, FrameError};
@@ -17,6 +20,10 @@ use crate::net::{Emulation, Timekeeper};
 
 /// TLS alert: none of the offered protocols is spoken.
 const NO_PROTOCOL: u8 = 120;
+
+/// Between tries at a cloud that has no time: as long again after each, up to so long.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(400);
 
 /// Connects to the cloud of `ticket` and introduces itself. `emulation`, if any, is applied to all
 /// that the link carries, the handshake included.
@@ -30,9 +37,15 @@ pub async fn connect(
     emulation: Option<&Emulation>,
 ) -> Result<Link, TransportError> {
     let within = settings.handshake;
-    let connecting = connect_patiently(ticket, settings, emulation);
-    let late = |_| TransportError::NoAnswer(ticket.address);
-    tokio::time::timeout(within, connecting).await.map_err(late)?
+    let busy = AtomicBool::new(false);
+    let connecting = connect_patiently(ticket, settings, emulation, &busy);
+    tokio::time::timeout(within, connecting).await.unwrap_or_else(|_| {
+        Err(if busy.load(Ordering::Relaxed) {
+            TransportError::Refused("too many are at the cloud's door".into())
+        } else {
+            TransportError::NoAnswer(ticket.address)
+        })
+    })
 }
 
 /// The socket under quinn, and what the link needs of it.
@@ -67,6 +80,7 @@ async fn connect_patiently(
     ticket: &Ticket,
     settings: &Settings,
     emulation: Option<&Emulation>,
+    busy: &AtomicBool,
 ) -> Result<Link, TransportError> {
     let system = |error: std::io::Error| TransportError::System(error.to_string());
     let under = open(ticket.address, emulation).map_err(system)?;
@@ -78,9 +92,6 @@ async fn connect_patiently(
     let (crypto, pinned) = tls::client(ticket.fingerprint).map_err(TransportError::System)?;
     let mut config = quinn::ClientConfig::new(crypto);
     config.transport_config(Arc::new(settings.edge(emulation).map_err(TransportError::System)?));
-    let connecting = endpoint
-        .connect_with(config, ticket.address, SERVER_NAME)
-        .map_err(|error| TransportError::System(error.to_string()))?;
     let refused = |error: &ConnectionError| match error {
         _ if pinned.was_shown_another_key() => TransportError::Fingerprint(ticket.address),
         ConnectionError::TimedOut => TransportError::NoAnswer(ticket.address),
@@ -95,7 +106,8 @@ async fn connect_patiently(
         }
         other => TransportError::Refused(explain(other)),
     };
-    let connection = connecting.await.map_err(|error| refused(&error))?;
+    let connection = shake_hands(&endpoint, config, ticket.address, busy);
+    let connection = connection.await?.map_err(|error| refused(&error))?;
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| refused(&error))?;
     let hello = ClientHello {
         version: wire::VERSION,
@@ -137,6 +149,29 @@ async fn connect_patiently(
         permit: None,
         endpoint,
     }))
+}
+
+/// Shakes hands, and comes again if the cloud is busy with others that do.
+async fn shake_hands(
+    endpoint: &Endpoint,
+    config: quinn::ClientConfig,
+    cloud: SocketAddr,
+    busy: &AtomicBool,
+) -> Result<Result<Connection, ConnectionError>, TransportError> {
+    let mut pause = PAUSE;
+    loop {
+        let connecting = endpoint
+            .connect_with(config.clone(), cloud, SERVER_NAME)
+            .map_err(|error| TransportError::System(error.to_string()))?;
+        match connecting.await {
+            Err(ConnectionError::ConnectionClosed(close))
+                if close.error_code == TransportErrorCode::CONNECTION_REFUSED => {}
+            other => return Ok(other),
+        }
+        busy.store(true, Ordering::Relaxed);
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(PAUSE_MAX);
+    }
 }
 
 /// Fills in the length of a frame whose body follows four bytes kept free for it.

@@ -1,7 +1,9 @@
 //! The cloud's side: accept edges that hold the ticket, refuse others, and be harmed by none.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, ServerHello, WireError};
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
@@ -31,11 +33,16 @@ pub enum Arrival {
 /// Arrivals that wait for the owner, at most; further ones are refused.
 const ARRIVALS_WAITING_MAX: usize = 64;
 
+/// Peers of one host that may be at the door at the same time: a host that says nothing must not keep
+/// the others out. An edge is there for some round trips, and one that is refused so comes again.
+const AT_THE_DOOR_MAX: usize = 8;
+
 /// A cloud that accepts edges. Dropping it ends no link.
 #[derive(Debug)]
 pub struct Server {
     endpoint: Endpoint,
     arrivals: mpsc::Receiver<Arrival>,
+    refused: Arc<AtomicU64>,
     identity: Identity,
     address: SocketAddr,
 }
@@ -47,6 +54,40 @@ struct Door {
     departures: Arc<Departures>,
     links: Arc<Semaphore>,
     endpoint: Endpoint,
+    hosts: Hosts,
+    refused: Arc<AtomicU64>,
+}
+
+/// How many of each host are at the door.
+type Hosts = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
+
+/// A place at the door, given back when dropped.
+struct Place {
+    host: IpAddr,
+    hosts: Hosts,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = hosts.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                hosts.remove(&self.host);
+            }
+        }
+    }
+}
+
+/// Whose an address is: a host has a whole /64 of IPv6.
+const fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !(u64::MAX as u128)))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 impl Server {
@@ -80,15 +121,18 @@ impl Server {
         .map_err(system)?;
         let address = endpoint.local_addr().map_err(system)?;
         let (tell, arrivals) = mpsc::channel(ARRIVALS_WAITING_MAX);
+        let refused = Arc::new(AtomicU64::new(0));
         let door = Door {
             settings: Arc::new(settings.clone()),
             secret: identity.secret().clone(),
             departures,
             links: Arc::new(Semaphore::new(settings.links_max)),
             endpoint: endpoint.clone(),
+            hosts: Hosts::default(),
+            refused: Arc::clone(&refused),
         };
         tokio::spawn(Arc::new(door).watch(tell));
-        Ok(Self { endpoint, arrivals, identity: identity.clone(), address })
+        Ok(Self { endpoint, arrivals, refused, identity: identity.clone(), address })
     }
 
     /// Where it listens.
@@ -106,6 +150,12 @@ impl Server {
     /// Who comes next. Nobody is lost if the future is dropped.
     pub async fn accept(&mut self) -> Option<Arrival> {
         self.arrivals.recv().await
+    }
+
+    /// Peers refused so far, heard of by [`Self::accept`] or not.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Ends all links and stops listening.
@@ -128,29 +178,45 @@ impl Door {
                 incoming.refuse();
                 continue;
             };
+            let (place, before) = self.place(host(incoming.remote_address().ip()), permit);
             // Under load a peer must show that it is where it says: an answer costs it a round trip.
-            let busy = 2 * handshakes.available_permits() < self.settings.handshakes_max;
+            // So does one of a host of many: who pretends to be there keeps it out otherwise.
+            let busy = 2 * handshakes.available_permits() < self.settings.handshakes_max
+                || 2 * before >= AT_THE_DOOR_MAX;
             if busy && !incoming.remote_address_validated() {
                 // An error: it was validated after all, and is lost.
                 let _ = incoming.retry();
-                continue;
+            } else if before >= AT_THE_DOOR_MAX {
+                incoming.refuse();
+            } else {
+                tokio::spawn(Arc::clone(&self).welcome(incoming, place, tell.clone()));
             }
-            tokio::spawn(Arc::clone(&self).welcome(incoming, permit, tell.clone()));
         }
+    }
+
+    /// A place for one of `host`, and how many of it are there already.
+    fn place(&self, host: IpAddr, permit: OwnedSemaphorePermit) -> (Place, usize) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = hosts.entry(host).or_default();
+        *count += 1;
+        (Place { host, hosts: Arc::clone(&self.hosts), _permit: permit }, *count - 1)
     }
 
     async fn welcome(
         self: Arc<Self>,
         incoming: Incoming,
-        permit: OwnedSemaphorePermit,
+        place: Place,
         tell: mpsc::Sender<Arrival>,
     ) {
         let from = incoming.remote_address();
         let arrival = match self.admit(incoming).await {
             Ok(link) => Arrival::Accepted(link),
-            Err(why) => Arrival::Refused { from, why },
+            Err(why) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                Arrival::Refused { from, why }
+            }
         };
-        drop(permit);
+        drop(place);
         if let Err(mpsc::error::TrySendError::Full(Arrival::Accepted(link))) =
             tell.try_send(arrival)
         {

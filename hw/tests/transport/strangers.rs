@@ -3,7 +3,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipesd_core::ids::MessageId;
 use pipesd_core::wire::{self, ClientHello, Limits, Vocabulary};
@@ -59,6 +59,14 @@ impl ServerCertVerifier for Credulous {
 
 /// A client of our own making.
 async fn stranger(address: SocketAddr, alpn: &[u8]) -> Result<Connection, ConnectionError> {
+    stranger_from([127, 0, 0, 1], address, alpn).await
+}
+
+async fn stranger_from(
+    from: [u8; 4],
+    address: SocketAddr,
+    alpn: &[u8],
+) -> Result<Connection, ConnectionError> {
     let mut tls = rustls::ClientConfig::builder_with_provider(default_provider().into())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
@@ -67,7 +75,7 @@ async fn stranger(address: SocketAddr, alpn: &[u8]) -> Result<Connection, Connec
         .with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("good for QUIC");
-    let endpoint = Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+    let endpoint = Endpoint::client(SocketAddr::from((from, 0))).expect("a socket");
     let config = quinn::ClientConfig::new(Arc::new(tls));
     endpoint.connect_with(config, address, "anything").expect("good settings").await
 }
@@ -353,6 +361,56 @@ fn a_cloud_serves_as_many_edges_as_it_may_and_others_when_these_have_gone() {
         closed(&mut cloud).await;
         let (edge, cloud) = tokio::join!(connect(&ticket, &one, None), accept(&mut server));
         goes_on(&mut edge.expect("room again"), &mut { cloud }).await;
+    });
+}
+
+/// Strangers that shake hands and say nothing, and those that were let in to do so.
+async fn silent_strangers(from: [u8; 4], address: SocketAddr, count: usize) -> Vec<Connection> {
+    let mut silent = Vec::new();
+    for _ in 0..count {
+        match stranger_from(from, address, ALPN).await {
+            Ok(connection) => silent.push(connection),
+            Err(error) => assert!(matches!(error, ConnectionError::ConnectionClosed(_)), "{error}"),
+        }
+    }
+    silent
+}
+
+#[test]
+fn strangers_of_one_host_that_say_nothing_keep_no_other_out() {
+    run(async {
+        let few = Settings { handshakes_max: 16, ..settings() };
+        let mut server = serve(&few);
+        let silent = silent_strangers([127, 0, 0, 2], server.address(), 40).await;
+        assert_eq!(silent.len(), 8);
+        let ticket = server.ticket(server.address());
+        let begun = Instant::now();
+        let (edge, mut cloud) = tokio::join!(connect(&ticket, &few, None), accept(&mut server));
+        goes_on(&mut edge.expect("there is room"), &mut cloud).await;
+        assert!(begun.elapsed() < few.handshake / 2, "before any of them is given up");
+    });
+}
+
+#[test]
+fn an_edge_of_a_host_of_many_strangers_comes_again_until_it_is_let_in() {
+    run(async {
+        let mut server = serve(&Settings { handshake: Duration::from_secs(2), ..settings() });
+        let silent = silent_strangers([127, 0, 0, 1], server.address(), 12).await;
+        assert_eq!(silent.len(), 8);
+        let ticket = server.ticket(server.address());
+        let impatient = Settings { handshake: Duration::from_millis(100), ..settings() };
+        let error = connect(&ticket, &impatient, None).await.expect_err("no room yet");
+        assert!(matches!(&error, TransportError::Refused(why) if why.contains("door")), "{error}");
+        let patient = Settings { handshake: Duration::from_secs(20), ..settings() };
+        let accepting = async {
+            for _ in 0..8 {
+                assert_eq!(refusal(&mut server).await, "no hello in time");
+            }
+            accept(&mut server).await
+        };
+        let (edge, mut cloud) = tokio::join!(connect(&ticket, &patient, None), accepting);
+        goes_on(&mut edge.expect("room again"), &mut cloud).await;
+        assert_eq!(server.refused(), 8);
     });
 }
 
