@@ -12,7 +12,7 @@ use crate::support::{
 fn a_run_goes_through_a_link_that_is_not_ours() {
     let playback = playback(&[60, 40]);
     let way = Duration::from_millis(5);
-    let outside = Conditions { mbps: 20.0, way, queue_bytes: 64_000, drop_each: Some(13) };
+    let outside = Conditions { mbps: 20.0, way, queue_bytes: 64_000, drop_each: Some(29) };
     for (entry, payload) in [(FIXED, "ids"), (TOKEN, "lazy"), (DUAL, "full")] {
         let config = edge_with(entry, payload);
         let models = (draft(&playback), target(&playback));
