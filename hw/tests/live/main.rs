@@ -11,7 +11,10 @@ mod align;
 mod emulated;
 mod exact;
 mod failures;
+mod outside;
 mod quic;
+#[path = "../relay/mod.rs"]
+mod relay;
 mod replay;
 mod support;
 mod texts;

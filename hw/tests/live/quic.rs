@@ -18,6 +18,7 @@ use pipesd_hw::driver::{
 use pipesd_hw::record::{align, replay};
 use pipesd_hw::transport::{Identity, Server, Settings, Ticket, connect};
 
+use crate::relay::{Conditions, Relay};
 use crate::support::{
     Built, CLOUD, DUAL, FIXED, Log, SEED, TOKEN, VOCABULARY, block_on, draft, edge_with, never,
     playback, requests, target,
@@ -55,7 +56,9 @@ fn serve(
     Served { ticket: ticket.recv().expect("it listens"), over, thread }
 }
 
-fn decode(
+/// What the edge reports, and the packets dropped by the link outside, if there is one. Both logs
+/// replay and go together.
+pub(crate) fn decode(
     config: EdgeConfig,
     vocabulary: u32,
     models: (
@@ -63,16 +66,20 @@ fn decode(
         impl FnOnce() -> Built<dyn TargetModel> + Send + 'static,
     ),
     requests: Vec<Request>,
-) -> EdgeReport {
+    outside: Option<Conditions>,
+) -> (EdgeReport, u64) {
     let (edge_log, cloud_log) = (Log::default(), Log::default());
     let format = WireFormat { payload: config.method.payload, vocabulary };
     let settings = Settings { format, ..Settings::default() };
     let served = serve(settings.clone(), &cloud_log, models.1);
+    let relay = outside.map(|conditions| Relay::start(served.ticket.address, conditions));
+    let address = relay.as_ref().map_or(served.ticket.address, |relay| relay.address);
+    let ticket = Ticket { address, ..served.ticket };
     let mut setup = EdgeSetup::new(0, config, vocabulary, SEED);
     setup.record = edge_log.writer();
     let requests = one_after_another(requests);
     let report = block_on(async {
-        let link = connect(&served.ticket, &settings, None).await.expect("the cloud answers");
+        let link = connect(&ticket, &settings, None).await.expect("the cloud answers");
         drive_edge(setup, models.0, link.split(), requests, never()).await
     });
     // The edge's runtime has ended; its link's end has reached the cloud all the same, which therefore
@@ -85,7 +92,8 @@ fn decode(
     replay(&edge_log).expect("the edge's outputs");
     replay(&cloud_log).expect("the cloud's outputs");
     align(&[edge_log], &cloud_log).expect("they go together");
-    report.expect("all is decoded")
+    let dropped = relay.map_or(0, |relay| relay.dropped());
+    (report.expect("all is decoded"), dropped)
 }
 
 #[test]
@@ -94,7 +102,7 @@ fn recorded_texts_cross_quic_under_every_payload() {
     for (entry, payload) in [(FIXED, "ids"), (TOKEN, "lazy"), (DUAL, "full"), (DUAL, "ids")] {
         let config = edge_with(entry, payload);
         let models = (draft(&playback), target(&playback));
-        let report = decode(config, VOCABULARY, models, requests(&playback));
+        let (report, _) = decode(config, VOCABULARY, models, requests(&playback), None);
         for (number, text) in report.texts.iter().enumerate() {
             assert_eq!(text.tokens, playback.truth(number), "{entry} {payload}: text {number}");
         }
@@ -122,7 +130,7 @@ fn models_with_distributions_write_the_targets_own_text_over_quic() {
             move || Ok(Box::new(TableDraft::new(other)) as Box<dyn DraftModel>),
             move || Ok(Box::new(TableTarget::new(own)) as Box<dyn TargetModel>),
         );
-        let report = decode(config, 24, models, requests.clone());
+        let (report, _) = decode(config, 24, models, requests.clone(), None);
         for (request, text) in requests.iter().zip(&report.texts) {
             let sampling = Sampling { terms: config.terms(), temperature, seed: request.seed };
             assert_eq!(text.tokens, target.alone(request, &sampling), "{entry} {payload}");

@@ -8,6 +8,8 @@
 
 mod exchange;
 mod outside;
+#[path = "../relay/mod.rs"]
+mod relay;
 mod sent;
 mod strangers;
 mod support;

@@ -29,22 +29,19 @@ async fn ratios(mbps: u64, round_trip_ms: u64, tokens: u32, count: u32) -> Vec<(
     ratios
 }
 
+/// The best of six, which a loaded machine seldom spoils: it can only make `Sent` late.
 #[test]
-fn sent_comes_at_size_over_rate_within_wide_margins() {
+fn sent_comes_at_size_over_rate() {
     run(async {
-        for round_trip_ms in [5, 50] {
-            let ratios = ratios(20, round_trip_ms, 1, 4).await;
-            // A loaded machine makes some late; none may be early.
-            let least = ratios.iter().map(|ratio| ratio.0).fold(f64::MAX, f64::min);
-            assert!((0.9..1.5).contains(&least), "{ratios:?}");
-            assert!(ratios.iter().all(|ratio| ratio.0 > 0.9), "{ratios:?}");
-        }
+        let ratios = ratios(20, 5, 1, 6).await;
+        let least = ratios.iter().map(|ratio| ratio.0).fold(f64::MAX, f64::min);
+        assert!((0.9..=1.1).contains(&least), "{ratios:?}");
     });
 }
 
 #[test]
 #[ignore = "timing: run alone"]
-fn sent_comes_within_a_tenth_of_size_over_rate() {
+fn sent_comes_within_a_tenth_at_every_rate_round_trip_and_size() {
     run(async {
         let mut worst = 0.0_f64;
         for mbps in [10, 20, 80] {
