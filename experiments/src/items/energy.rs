@@ -162,8 +162,8 @@ fn fitted_errors(report: &mut Report) {
         .collect();
     let missed = errors_over(report, 10.0, fitted);
     report.notes.push(format!(
-        "A line through two of the table's own cells predicts the others so: {}; {missed} of {} are off by more \
-         than 10 %. It is linear in NAVs and verified tokens, with the NAVs that each method asks for here.",
+        "A line through two of the table's own cells predicts the others so: {}; {missed} of {} are off by \
+         more than 10 %. It is linear in NAVs and verified tokens, with the NAVs that each method asks for here.",
         errors.join(", "),
         errors.len(),
     ));
@@ -219,8 +219,9 @@ fn prefill_note(compared: &[Compared]) -> Option<String> {
         shares.push(format!("{joules:.1} J per 100 output tokens on {}", place.profile));
     }
     Some(format!(
-        "The lines from the authors' samples count the prefill of prompts ({}), at the GPU's power at work; the \
-         authors' samples are energies over NAV windows, without it, and so is the line fitted on this table.",
+        "The lines from the authors' samples count the prefill of prompts ({}), at the GPU's power at work; \
+         the authors' samples are energies over NAV windows, without it, and so is the line fitted on \
+         this table.",
         shares.join(", ")
     ))
 }

@@ -26,7 +26,10 @@ pub(super) fn markup(reports: &[&Report]) -> Markup {
         @if !findings.is_empty() {
             ol.findings {
                 @for (item, Finding { says, text, .. }) in &findings {
-                    li { strong { (says) } " " (joined(text)) " (" a href={ "#" (item.item) } { (short_title(item)) } ")" }
+                    li {
+                        strong { (says) } " " (joined(text)) " ("
+                        a href={ "#" (item.item) } { (short_title(item)) } ")"
+                    }
                 }
             }
         }

@@ -144,7 +144,8 @@ fn judged(reports: &[&Report]) -> Vec<Tile> {
         let text = format!("{what} ({} cells): the bar of {BAR} % {verdict}", list.len());
         Some(Tile { number: format!("{error:.1} %"), text })
     };
-    let times = "mean absolute error of the predicted times per token on HumanEval, Tables 1, 6, 7 and Fig. 5";
+    let times = "mean absolute error of the predicted times per token on HumanEval, Tables 1, 6, 7 and \
+                 Fig. 5";
     let tiles = [
         tile(&[Quantity::Times], times),
         tile(&[Quantity::Times, Quantity::Rates], "the same with Table 7’s lengths and rates"),

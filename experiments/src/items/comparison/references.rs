@@ -299,8 +299,8 @@ pub(crate) fn lines_caption(seeds: usize, sharing: bool, changing: bool) -> Stri
     let mut caption = format!(
         "Reference lines: time per token (ms) over {seeds} runs. Bound: the least that any choice of \
          trigger, upload and depth could reach knowing the future, uploads in the order of rounds; also if \
-         it uploaded nothing before a round is complete, if it drafted nothing ahead of a verdict, and if NAVs \
-         could carry no draft"
+         it uploaded nothing before a round is complete, if it drafted nothing ahead of a verdict, and if \
+         NAVs could carry no draft"
     );
     if sharing {
         caption.push_str(

@@ -220,8 +220,8 @@ pub(super) fn order_note(plan: &Plan, rows: &[Row]) -> Option<String> {
         return None;
     }
     let mut note = format!(
-        "Order: of the {pairs} pairs of methods that the paper has more than 5 % apart at one place, {} stand \
-         in its order here",
+        "Order: of the {pairs} pairs of methods that the paper has more than 5 % apart at one place, {} \
+         stand in its order here",
         pairs - reversed.len()
     );
     let several = plan.metrics.len() > 1;
@@ -250,8 +250,8 @@ pub(super) fn range_note(plan: &Plan, rows: &[Row]) -> Option<String> {
     let within = ours.iter().filter(|value| (low..=high).contains(*value)).count();
     Some(format!(
         "Range: ours {least:.0} to {most:.0}, the paper's {low} to {high} (least {:+.1} %, greatest \
-         {:+.1} %); {within} of our {} cells lie within the paper's range. Its pairs are not published, so that \
-         no cell can be held against another.",
+         {:+.1} %); {within} of our {} cells lie within the paper's range. Its pairs are not published, so \
+         that no cell can be held against another.",
         100.0 * (least / low - 1.0),
         100.0 * (most / high - 1.0),
         ours.len()
