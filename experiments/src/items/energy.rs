@@ -163,7 +163,8 @@ fn fitted_errors(report: &mut Report) {
     let missed = errors_over(report, 10.0, fitted);
     report.notes.push(format!(
         "A line through two of the table's own cells predicts the others so: {}; {missed} of {} are off by \
-         more than 10 %. It is linear in NAVs and verified tokens, with the NAVs that each method asks for here.",
+         more than 10 %. It is linear in NAVs and verified tokens, with the NAVs that each method \
+         asks for here.",
         errors.join(", "),
         errors.len(),
     ));

@@ -70,7 +70,8 @@ pub(crate) fn table(reports: &[Report]) -> Option<Table> {
         "Predicted cells on HumanEval against the paper. The bar of {BAR} % is {} for times per token, and \
          {} once Table 7's lengths and rates are cells too: PipeSD's rejections come earlier and oftener in \
          our rounds than in the authors' (see Table 7). EdgeLLM's cells in S1 count as in sample, since \
-         confidences of its run and two of its settings were used; as predictions they would give the lines that name it",
+         confidences of its run and two of its settings were used; as predictions they would give the \
+         lines that name it",
         verdict(&all),
         verdict(&with_rates),
     );

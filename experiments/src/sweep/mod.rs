@@ -10,8 +10,8 @@
 //! `rows.csv` is always a beginning of the file that an uninterrupted sweep would write, and at most
 //! one torn line: to resume is to cut that line and go on. It is locked from before it is read until it
 //! is done, and `sweep.json` beside it names the program: rows of two processes or builds do not mix.
-//! Runs are numbered point by point and seed by seed; shard I of N has the runs whose number leaves I - 1 when divided by N, so that each has
-//! its part of every point and merging takes lines in turn.
+//! Runs are numbered point by point and seed by seed; shard I of N has the runs whose number leaves
+//! I - 1 when divided by N, so that each has its part of every point and merging takes lines in turn.
 
 mod axis;
 mod decimal;
