@@ -9,10 +9,10 @@ use pipesd_sim::profile::Profile;
 use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
-use super::pair;
 use super::recording::{self, Measured};
 use super::report::summary;
 use super::scene::Scene;
+use super::{ensure_not_interrupted, pair};
 use crate::cli::Testbed;
 use crate::input::{Choice, bad_input};
 use crate::output::{self, Rows};
@@ -136,6 +136,7 @@ fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
     let progress = progress_bar(runs.len() as u64);
     progress.set_message("live");
     for run in &runs {
+        ensure_not_interrupted()?;
         if !recording::is_complete(&run.folder, &run.scene) {
             pair::run(&run.scene, Some(&run.folder), true, None)
                 .and_then(|paired| {
@@ -155,7 +156,10 @@ fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
         .ok_or_else(|| bad_input!("no run of {method} in {environment} to predict from"))?;
     let reference_model = recording::measured(&reference.folder, &reference.scene)?;
     runs.chunk_by(|a, b| a.environment.name == b.environment.name && a.method == b.method)
-        .map(|repeats| cell(plan, repeats, &reference_model, reference))
+        .map(|repeats| {
+            ensure_not_interrupted()?;
+            cell(plan, repeats, &reference_model, reference)
+        })
         .collect()
 }
 

@@ -8,6 +8,8 @@ use pipesd_core::message::Request;
 use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
+use pipesd_core::trace::TraceText;
+use pipesd_core::wire::{Limits, Vocabulary};
 use pipesd_hw::backend::emulated::{Latencies, Playback};
 use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::Settings;
@@ -17,6 +19,7 @@ use pipesd_sim::profile::{Profile, TextModel};
 use pipesd_sim::world::{Setup, link_in_run, requests, session_id};
 
 use crate::input::{Choice, Configuration, bad_input};
+use crate::program::digest;
 
 /// A session in which nothing happens for this long is given up: ten times the slowest upload that a
 /// shipped scenario brings about.
@@ -68,9 +71,20 @@ impl Scene {
         WireFormat { payload, vocabulary: self.setup.profile.vocabulary }
     }
 
-    /// How a link is set up at either end.
+    /// How a link is set up at either end. Ends that play other texts refuse each other at once, and
+    /// no id passes that neither texts nor prompts have.
     pub(crate) fn settings(&self) -> Settings {
-        Settings { format: self.format(), ..Settings::default() }
+        let size = self.setup.profile.vocabulary;
+        let texts = &self.playback.trace().texts;
+        // An emulated prompt is its text's number and then counts up, past a small vocabulary too.
+        let prompts = texts.iter().map(|text| text.prompt_tokens).max().unwrap_or(0);
+        let ids = size.max(prompts).max(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+        Settings {
+            format: self.format(),
+            limits: Limits::default().with_vocabulary(ids),
+            vocabulary: Some(Vocabulary { size, hash: hash(texts) }),
+            ..Settings::default()
+        }
     }
 
     /// The requests that an edge decodes one after another.
@@ -91,6 +105,21 @@ impl Scene {
         let downlink = ShaperConfig { overflow: Overflow::Drop, ..down.shaper };
         Emulation { uplink, downlink, startup, abortable, seed, edge: 0 }
     }
+}
+
+/// Of the texts' tokens and prompts. Times are not in it: each end plays its own.
+fn hash(texts: &[TraceText]) -> u64 {
+    let mut bytes = Vec::new();
+    let mut add = |number: u64| bytes.extend(number.to_le_bytes());
+    for text in texts {
+        add(text.prompt_tokens.into());
+        add(text.positions.len() as u64);
+        for &(draft, target, _) in &text.positions {
+            add(draft.into());
+            add(target.into());
+        }
+    }
+    digest(&bytes)
 }
 
 /// Times of models on texts that were recorded without: the profile's means.

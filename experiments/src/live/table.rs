@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use pipesd_core::seed::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::pair;
 use super::report::summary;
 use super::scene::Scene;
+use super::{ensure_not_interrupted, pair};
 use crate::cli::Reproduce;
 use crate::input::{Choice, bad_input};
 use crate::items::{LiveCell, table1_cells};
@@ -58,6 +58,7 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     for (cell, scene) in cells.iter().zip(&scenes) {
         progress.set_message(format!("{} {} {}", cell.profile, cell.scenario, cell.method));
         if find(&done, cell, scene).is_none() {
+            ensure_not_interrupted()?;
             done.push(decode(cell, scene)?);
             output::write_file(&path, &output::json(&done))?;
         }

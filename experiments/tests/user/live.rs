@@ -1,7 +1,7 @@
 //! The live testbed as a user meets it: two processes, QUIC, an emulated link and device.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -172,6 +172,12 @@ fn an_edge_connects_with_the_clouds_ticket_and_no_other() {
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("refused"), "{stderr}");
 
+    // The same profile, but other texts.
+    let refused = pipesd(&[&["edge", "--connect", &ticket, "--seed", "2"], QUICK].concat());
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("--seed") && stderr.contains("same texts"), "{stderr}");
+
     let decoded = edge(&ticket);
     let stderr = String::from_utf8_lossy(&decoded.stderr);
     assert!(decoded.status.success(), "{stderr}");
@@ -182,6 +188,59 @@ fn an_edge_connects_with_the_clouds_ticket_and_no_other() {
     let served: Value = serde_json::from_str(&rest).expect("one document");
     assert_eq!(served["links"], 1, "{served}");
     assert!(cloud.wait().expect("a child").success());
+}
+
+/// Tells a child to stop, as Ctrl-C or a service manager does, and gives what it says then.
+#[cfg(unix)]
+fn stop(child: std::process::Child, signal: &str) -> (Option<i32>, String) {
+    let pid = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(sent.expect("a shell").success());
+    let output = child.wait_with_output().expect("a child");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_interrupted_is_no_result() {
+    for signal in ["INT", "TERM"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+            .args([&["testbed"], QUICK, &["--set", "draft_ms=100"]].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("pipesd starts");
+        // The first ids are there, and the last ones seconds away.
+        let mut stdout = child.stdout.take().expect("piped");
+        stdout.read_exact(&mut [0; 2]).expect("ids");
+        let (code, stderr) = stop(child, signal);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("interrupted"), "{stderr}");
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).expect("text");
+        assert!(!rest.contains("time per token"), "no summary: {rest}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a run that says nothing is given time to begin")]
+fn a_cell_that_is_interrupted_is_not_kept() {
+    let out = folder("live-interrupted");
+    let child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args(["reproduce", "table1", "--live", "--profile", "humaneval"])
+        .args(["--scenario", "s1-laptop", "--tokens", "10", "--out", text(&out)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("pipesd starts");
+    // Each of the four cells takes twenty seconds.
+    thread::sleep(std::time::Duration::from_secs(4));
+    let (code, stderr) = stop(child, "INT");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("humaneval, s1-laptop, vanilla"), "{stderr}");
+    assert!(stderr.contains("interrupted"), "{stderr}");
+    assert!(!out.join("table1-live").join("cells.json").exists());
 }
 
 #[test]
