@@ -59,7 +59,8 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     let (transport, events) = link.split();
     let stats = transport.clone();
     let (vocabulary, seed) = (scene.setup.profile.vocabulary, Seed(scene.seed));
-    let mut setup = EdgeSetup::new(0, scene.setup.edge_config(seed, 0), vocabulary, seed);
+    let config = scene.setup.edge_config(seed, scene.edge);
+    let mut setup = EdgeSetup::new(scene.edge, config, vocabulary, seed);
     setup.record = options.log.map(log_file).transpose()?;
     setup.observer = options.observer;
     let playback = Arc::clone(&scene.playback);

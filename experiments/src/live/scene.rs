@@ -32,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) configuration: Configuration,
     pub(crate) seed: u64,
     pub(crate) tokens: u64,
+    /// The edge's number.
+    pub(crate) edge: u32,
     /// What the simulator would be given; its profile's texts are those that are played.
     pub(crate) setup: Setup,
     /// The texts, and how the emulated models play them.
@@ -62,7 +64,8 @@ impl Scene {
                 .on_device(pipesd_core::time::from_millis(setup.profile.draft.added_ms));
         setup.profile = Arc::new(export::replaced(&setup.profile, trace)?);
         let playback = Arc::new(playback);
-        Ok(Self { choice: choice.clone(), configuration, seed, tokens, setup, playback })
+        let (choice, edge) = (choice.clone(), 0);
+        Ok(Self { choice, configuration, seed, tokens, edge, setup, playback })
     }
 
     /// The sizes of messages.
@@ -81,6 +84,7 @@ impl Scene {
         let ids = size.max(prompts).max(u32::try_from(texts.len()).unwrap_or(u32::MAX));
         Settings {
             format: self.format(),
+            edge: self.edge,
             limits: Limits::default().with_vocabulary(ids),
             vocabulary: Some(Vocabulary { size, hash: hash(texts) }),
             ..Settings::default()
@@ -90,7 +94,9 @@ impl Scene {
     /// The requests that an edge decodes one after another.
     pub(crate) fn requests(&self) -> Vec<Request> {
         (0..requests(&self.setup))
-            .map(|index| self.playback.request(session_id(0, index), index as usize, self.seed))
+            .map(|index| {
+                self.playback.request(session_id(self.edge, index), index as usize, self.seed)
+            })
             .collect()
     }
 
@@ -103,7 +109,7 @@ impl Scene {
         let (startup, abortable) = (up.startup, up.abortable);
         let uplink = ShaperConfig { overflow: Overflow::Hold, ..up.shaper };
         let downlink = ShaperConfig { overflow: Overflow::Drop, ..down.shaper };
-        Emulation { uplink, downlink, startup, abortable, seed, edge: 0 }
+        Emulation { uplink, downlink, startup, abortable, seed, edge: self.edge }
     }
 }
 

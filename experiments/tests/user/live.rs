@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::support::{folder, pipesd, refuses, stdout, text};
+use crate::support::{folder, pipesd, refuses, stdout, text, write};
 
 /// A short text on quick models, so that a run takes a second of real time.
 const QUICK: &[&str] = &[
@@ -178,7 +178,10 @@ fn an_edge_connects_with_the_clouds_ticket_and_no_other() {
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("--seed") && stderr.contains("same texts"), "{stderr}");
 
-    let decoded = edge(&ticket);
+    let file = write(&folder("live-ticket"), "ticket.txt", &format!("{ticket}\n"));
+    let decoded = pipesd(
+        &[&["edge", "--connect", &format!("@{file}"), "--edge", "7", "--json"], QUICK].concat(),
+    );
     let stderr = String::from_utf8_lossy(&decoded.stderr);
     assert!(decoded.status.success(), "{stderr}");
     let document: Value = serde_json::from_slice(&decoded.stdout).expect("one document");
@@ -245,7 +248,13 @@ fn a_cell_that_is_interrupted_is_not_kept() {
 
 #[test]
 fn bad_input_of_the_live_commands_is_refused() {
-    refuses(&["edge", "--connect", "nonsense"], &["--connect", "nonsense"]);
+    refuses(&["edge", "--connect", "nonsense"], &["--connect", "not a ticket"]);
+    // What is not quite a ticket may hold a secret.
+    let cut = pipesd(&["edge", "--connect", "pipesd-ticket/1/127.0.0.1:4433/00/5ec4e7"]);
+    let said = String::from_utf8_lossy(&cut.stderr).into_owned();
+    assert_eq!(cut.status.code(), Some(2), "{said}");
+    assert!(!said.contains("5ec4e7"), "{said}");
+    refuses(&["edge", "--connect", "@nowhere.txt"], &["--connect @nowhere.txt", "cannot be read"]);
     refuses(&["testbed", "--set", "edges=2"], &["edges=2", "one edge"]);
     refuses(&["testbed", "--method", "nothing"], &["--method nothing"]);
     refuses(&["reproduce", "fig5", "--live"], &["--live"]);
