@@ -68,6 +68,17 @@ impl Scene {
         Ok(Self { choice, configuration, seed, tokens, edge, setup, playback })
     }
 
+    /// What the simulator says of the run \[ms per token\].
+    pub(crate) fn simulated_tpt_ms(&self) -> Result<f64> {
+        Ok(pipesd_sim::world::run(&self.setup, Seed(self.seed))?.summary.tpt_ms)
+    }
+
+    /// About how long the run takes \[ms\], as the simulator says.
+    pub(crate) fn expected_ms(&self) -> Result<u64> {
+        let tokens: u64 = self.requests().iter().map(|request| u64::from(request.budget)).sum();
+        Ok((self.simulated_tpt_ms()? * tokens as f64) as u64)
+    }
+
     /// The sizes of messages.
     pub(crate) fn format(&self) -> WireFormat {
         let payload = self.setup.edge.method.payload;

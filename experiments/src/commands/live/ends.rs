@@ -10,9 +10,9 @@ use pipesd_hw::transport::Ticket;
 
 use crate::cli::{Cloud, Edge, Testbed};
 use crate::input::{Choice, bad_input, live_command};
-use crate::live::report::Report;
+use crate::live::report::{Report, summary};
 use crate::live::scene::Scene;
-use crate::live::{cloud as serving, edge as decoding, fidelity, pair};
+use crate::live::{cloud as serving, edge as decoding, fidelity, pair, recording};
 use crate::output;
 
 /// A cloud that serves once waits so long for its edge.
@@ -110,9 +110,14 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
     let folder = options.run.record.as_deref();
     let emulate = !options.plain;
+    if let Some(folder) = folder {
+        recording::begin(folder)?;
+    }
     let paired = pair::run(&scene, folder, emulate, observer(options.run.json))?;
     if let Some(folder) = folder {
-        crate::live::recording::complete(folder, &scene)?;
+        let summary = summary(&paired.decoded.report, Some(&paired.served))?;
+        recording::complete(folder, &scene)?;
+        recording::note(folder, &scene, &summary)?;
         eprintln!("recorded to {}", folder.display());
     }
     let command = live_command("testbed", &choice, &options.run, options.plain);
