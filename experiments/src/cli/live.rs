@@ -68,9 +68,13 @@ pub(crate) struct Cloud {
 
 #[derive(Debug, Args)]
 pub(crate) struct Edge {
-    /// The ticket that `pipesd cloud` has printed.
-    #[arg(long, value_name = "TICKET")]
+    /// The ticket that `pipesd cloud` has printed; @FILE: the file that holds it; -: from stdin. Typed
+    /// itself, others on this machine can read it.
+    #[arg(long, value_name = "TICKET|@FILE|-")]
     pub(crate) connect: String,
+    /// This edge's number, where a cloud serves several.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) edge: u32,
     #[command(flatten)]
     pub(crate) configuration: Configure,
     #[command(flatten)]

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use pipesd_core::event::{Event, Stamped};
+use pipesd_core::event::{Event, Outcome, Stamped};
 use pipesd_core::ids::TokenId;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_hw::backend::emulated::EmulatedDraft;
-use pipesd_hw::driver::{EdgeReport, EdgeSetup, Observer, drive_edge, one_after_another};
+use pipesd_hw::driver::{
+    DriverError, EdgeReport, EdgeSetup, Observer, Text, drive_edge, one_after_another,
+};
 use pipesd_hw::net::Ways;
-use pipesd_hw::transport::{Ticket, connect};
+use pipesd_hw::transport::{Ticket, TransportError, connect};
 
 use super::interrupted;
 use super::scene::Scene;
@@ -41,26 +43,31 @@ pub(crate) struct Options<'a> {
 /// Decodes the scene's requests at the cloud of `ticket`.
 ///
 /// # Errors
-/// If there is no link, it is lost, or a text is not the trace's own: every pair of verification and
-/// payload that a trace can play is exact.
+/// If there is no link, it is lost, the run is interrupted, or a text is not the trace's own: every pair
+/// of verification and payload that a trace can play is exact.
 pub(crate) fn decode(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Result<Decoded> {
     super::runtime()?.block_on(decode_async(scene, ticket, options))
 }
 
 async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Result<Decoded> {
     let emulation = options.emulate.then(|| scene.emulation());
-    let link = connect(ticket, &scene.settings(), emulation.as_ref()).await?;
+    let settings = scene.settings();
+    let link = tokio::select! {
+        link = connect(ticket, &settings, emulation.as_ref()) => link.map_err(explained)?,
+        () = interrupted() => return Err(DriverError::Interrupted.into()),
+    };
     let (transport, events) = link.split();
     let stats = transport.clone();
     let (vocabulary, seed) = (scene.setup.profile.vocabulary, Seed(scene.seed));
-    let mut setup = EdgeSetup::new(0, scene.setup.edge_config(seed, 0), vocabulary, seed);
+    let config = scene.setup.edge_config(seed, scene.edge);
+    let mut setup = EdgeSetup::new(scene.edge, config, vocabulary, seed);
     setup.record = options.log.map(log_file).transpose()?;
     setup.observer = options.observer;
     let playback = Arc::clone(&scene.playback);
     let build = move || Ok(Box::new(EmulatedDraft::new(playback)) as _);
     let requests = one_after_another(scene.requests());
     let report = drive_edge(setup, build, (transport, events), requests, interrupted()).await?;
-    check_texts(scene, &report)?;
+    check_texts(scene, &report.texts)?;
     let late = scene.playback.overshoots();
     let overshoot = late.get(late.len() / 2).copied();
     Ok(Decoded { report, ways: stats.stats().emulated, overshoot })
@@ -75,18 +82,38 @@ pub(crate) fn log_file(path: &Path) -> Result<Box<dyn Write + Send>> {
     Ok(Box::new(BufWriter::new(file)))
 }
 
-/// What was committed must be what the target alone would have written.
-fn check_texts(scene: &Scene, report: &EdgeReport) -> Result<()> {
-    for (number, text) in report.texts.iter().enumerate() {
+/// A refusal in the words of this program's options.
+fn explained(error: TransportError) -> anyhow::Error {
+    let other_texts = matches!(&error, TransportError::Refused(why) if why.contains("vocabulary"));
+    let error = anyhow::Error::new(error);
+    if other_texts {
+        error.context(
+            "the cloud does not play the same texts: give both ends the same --profile, \
+                       --seed and --tokens",
+        )
+    } else {
+        error
+    }
+}
+
+/// What was committed must be what the target alone would have written: each text, and all of it.
+fn check_texts(scene: &Scene, texts: &[Text]) -> Result<()> {
+    let requests = scene.requests().len();
+    anyhow::ensure!(texts.len() == requests, "{} of {requests} texts were decoded", texts.len());
+    for (number, text) in texts.iter().enumerate() {
         let truth = scene.playback.truth(number);
+        let session = text.session;
         let wrong = text.tokens.iter().zip(&truth).position(|(ours, truth)| ours != truth);
         if let Some(position) = wrong {
-            let session = text.session;
             anyhow::bail!(
                 "{session}, position {position}: the committed text is not the trace's: does the \
                  cloud play the same profile, seed and tokens?"
             );
         }
+        let (ours, all) = (text.tokens.len(), truth.len());
+        anyhow::ensure!(ours == all, "{session}: {ours} tokens of a text of {all} were committed");
+        let whole = matches!(text.outcome, Some(Outcome::EndOfText | Outcome::Budget));
+        anyhow::ensure!(whole, "{session} has not come to its end");
     }
     Ok(())
 }

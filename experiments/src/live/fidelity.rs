@@ -9,14 +9,14 @@ use pipesd_sim::profile::Profile;
 use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
-use super::pair;
 use super::recording::{self, Measured};
 use super::report::summary;
 use super::scene::Scene;
+use super::{ensure_not_interrupted, pair};
 use crate::cli::Testbed;
 use crate::input::{Choice, bad_input};
 use crate::output::{self, Rows};
-use crate::runner::progress_bar;
+use crate::progress::Progress;
 
 /// What to compare.
 #[derive(Clone, Debug, Deserialize)]
@@ -133,21 +133,7 @@ fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
             }
         }
     }
-    let progress = progress_bar(runs.len() as u64);
-    progress.set_message("live");
-    for run in &runs {
-        if !recording::is_complete(&run.folder, &run.scene) {
-            pair::run(&run.scene, Some(&run.folder), true, None)
-                .and_then(|paired| {
-                    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-                    recording::complete(&run.folder, &run.scene)?;
-                    recording::note(&run.folder, &run.scene, &summary)
-                })
-                .with_context(|| format!("{}, {}", run.environment.name, run.method))?;
-        }
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
+    decode(&runs)?;
     let Reference { environment, method } = &plan.reference;
     let reference = runs
         .iter()
@@ -155,8 +141,45 @@ fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
         .ok_or_else(|| bad_input!("no run of {method} in {environment} to predict from"))?;
     let reference_model = recording::measured(&reference.folder, &reference.scene)?;
     runs.chunk_by(|a, b| a.environment.name == b.environment.name && a.method == b.method)
-        .map(|repeats| cell(plan, repeats, &reference_model, reference))
+        .map(|repeats| {
+            ensure_not_interrupted()?;
+            cell(plan, repeats, &reference_model, reference)
+        })
         .collect()
+}
+
+/// Makes the recordings that are not there yet, one after another, in real time.
+fn decode(runs: &[Run<'_>]) -> Result<()> {
+    let program = recording::program()?;
+    let (mut left, mut kept, mut all) = (Vec::new(), 0, 0);
+    for run in runs {
+        let ms = run.scene.expected_ms()?;
+        all += ms;
+        if recording::is_complete(&run.folder, &run.scene, program) {
+            kept += ms;
+        } else {
+            left.push((run, ms));
+        }
+    }
+    let progress = Progress::new("live", kept, all);
+    let (mut passed, mut count) = (kept, runs.len() - left.len());
+    for (run, ms) in left {
+        let next = format!("{}, {}", run.environment.name, run.method);
+        progress.set(passed, || format!("{count} of {} runs, next {next}", runs.len()));
+        ensure_not_interrupted()?;
+        recording::begin(&run.folder)?;
+        pair::run(&run.scene, Some(&run.folder), true, None)
+            .and_then(|paired| {
+                let summary = summary(&paired.decoded.report, Some(&paired.served))?;
+                recording::complete(&run.folder, &run.scene)?;
+                recording::note(&run.folder, &run.scene, &summary)
+            })
+            .context(next)?;
+        passed += ms;
+        count += 1;
+    }
+    progress.finish();
+    Ok(())
 }
 
 fn cell(
@@ -198,6 +221,41 @@ fn simulate(scene: &Scene, measured: &Measured, seeds: u32) -> Result<f64> {
     Ok(sum / f64::from(seeds))
 }
 
+/// Sizes of the errors of cells that count \[%\], each kind's mean and worst.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Errors {
+    /// Cells that count.
+    counted: usize,
+    factual: (f64, f64),
+    counterfactual: (f64, f64),
+    /// Cells whose factual error is within 2 %, or the difference between live runs.
+    within: usize,
+}
+
+impl Errors {
+    fn of(cells: &[Cell]) -> Self {
+        let counted: Vec<&Cell> = cells.iter().filter(|cell| cell.bar).collect();
+        let factual: Vec<f64> = counted.iter().map(|cell| cell.factual_error()).collect();
+        let counterfactual: Vec<f64> =
+            counted.iter().filter_map(|cell| cell.counterfactual_error()).collect();
+        let sizes = |errors: &[f64]| {
+            let sum: f64 = errors.iter().map(|error| error.abs()).sum();
+            let worst = errors.iter().map(|error| error.abs()).fold(0.0, f64::max);
+            (sum / errors.len().max(1) as f64, worst)
+        };
+        let within = counted
+            .iter()
+            .filter(|cell| cell.factual_error().abs() <= cell.live_spread().max(2.0))
+            .count();
+        Self {
+            counted: counted.len(),
+            factual: sizes(&factual),
+            counterfactual: sizes(&counterfactual),
+            within,
+        }
+    }
+}
+
 fn slug(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ' ');
     letters.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
@@ -232,16 +290,7 @@ fn table(plan: &Plan, cells: &[Cell]) -> String {
             error,
         ]);
     }
-    let counted: Vec<&Cell> = cells.iter().filter(|cell| cell.bar).collect();
-    let factual: Vec<f64> = counted.iter().map(|cell| cell.factual_error().abs()).collect();
-    let counterfactual: Vec<f64> =
-        counted.iter().filter_map(|cell| cell.counterfactual_error()).map(f64::abs).collect();
-    let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len().max(1) as f64;
-    let worst = |errors: &[f64]| errors.iter().copied().fold(0.0, f64::max);
-    let within = counted
-        .iter()
-        .filter(|cell| cell.factual_error().abs() <= cell.live_spread().max(2.0))
-        .count();
+    let Errors { counted, factual, counterfactual, within } = Errors::of(cells);
     let Reference { environment, method } = &plan.reference;
     format!(
         "Live against simulated, {} tokens a run\n{rows}\n\n\
@@ -249,11 +298,43 @@ fn table(plan: &Plan, cells: &[Cell]) -> String {
          or the difference between live runs: {within} of {} cells\n\
          counterfactual (all from one recording: {method} in {environment}): mean |error| {:.1} %, \
          worst {:.1} %\n",
-        plan.tokens,
-        mean(&factual),
-        worst(&factual),
-        counted.len(),
-        mean(&counterfactual),
-        worst(&counterfactual),
+        plan.tokens, factual.0, factual.1, counted, counterfactual.0, counterfactual.1,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(live: [f64; 2], factual: f64, counterfactual: Option<f64>, bar: bool) -> Cell {
+        let (environment, method) = ("S1".to_owned(), "vanilla".to_owned());
+        Cell { environment, method, bar, live: live.to_vec(), factual, counterfactual }
+    }
+
+    fn close(a: (f64, f64), b: (f64, f64)) -> bool {
+        (a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9
+    }
+
+    #[test]
+    fn an_error_is_the_simulators_of_the_mean_of_live_runs() {
+        let cell = cell([190.0, 210.0], 220.0, Some(150.0), true);
+        assert!((cell.factual_error() - 10.0).abs() < 1e-9);
+        assert!((cell.counterfactual_error().expect("predicted") + 25.0).abs() < 1e-9);
+        assert!((cell.live_spread() - 2000.0 / 190.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn means_are_of_sizes_and_of_cells_that_count() {
+        let errors = Errors::of(&[
+            // The one that is predicted from.
+            cell([100.0, 100.0], 101.0, None, true),
+            cell([100.0, 100.0], 97.0, Some(92.0), true),
+            // Off by more than 2 %, and less than its runs are apart.
+            cell([98.0, 102.0], 104.0, Some(104.0), true),
+            cell([100.0, 100.0], 150.0, Some(10.0), false),
+        ]);
+        assert_eq!((errors.counted, errors.within), (3, 2));
+        assert!(close(errors.factual, (8.0 / 3.0, 4.0)), "{errors:?}");
+        assert!(close(errors.counterfactual, (6.0, 8.0)), "{errors:?}");
+    }
 }

@@ -23,7 +23,11 @@ pub(crate) mod report;
 pub(crate) mod scene;
 pub(crate) mod table;
 
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+
 use anyhow::{Context, Result};
+use tokio::sync::watch;
 
 /// The one-thread runtime that a process drives its end on.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -33,9 +37,63 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("the system gives no event loop")
 }
 
-/// Waits for Ctrl-C; forever if the system cannot tell.
+/// Waits for Ctrl-C or SIGTERM; forever if the system cannot tell.
 pub(crate) async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
+    if stop_signal().clone().wait_for(|told| *told).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Fails if the program was told to stop: between two runs nobody else would notice.
+pub(crate) fn ensure_not_interrupted() -> Result<()> {
+    anyhow::ensure!(!*stop_signal().borrow(), "interrupted");
+    Ok(())
+}
+
+/// Whether the program was told to stop. From the first call on the first signal ends a run in good
+/// order, and the second the program at once.
+fn stop_signal() -> &'static watch::Receiver<bool> {
+    static STOP: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+    STOP.get_or_init(|| {
+        let (tell, told) = watch::channel(false);
+        let (ready, listens) = mpsc::channel();
+        // A thread of its own, as a run's event loop ends with the run. Errors: nobody listens, and a
+        // signal does what it does by default.
+        let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let Ok(runtime) = runtime() else { return };
+            let _ = runtime.block_on(listen(&tell, ready));
+        });
+        if listener.is_ok() {
+            let _ = listens.recv();
+        }
+        told
+    })
+}
+
+#[cfg(unix)]
+async fn listen(tell: &watch::Sender<bool>, ready: mpsc::Sender<()>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let _ = ready.send(());
+    for told_before in [false, true] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if told_before {
+            std::process::exit(1);
+        }
+        tell.send_replace(true);
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn listen(tell: &watch::Sender<bool>, ready: mpsc::Sender<()>) -> std::io::Result<()> {
+    let _ = ready.send(());
+    tokio::signal::ctrl_c().await?;
+    tell.send_replace(true);
+    tokio::signal::ctrl_c().await?;
+    std::process::exit(1)
 }

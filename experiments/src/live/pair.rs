@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub(crate) const CLOUD_LOG: &str = "cloud.jsonl";
 
 /// How long the cloud may take to end after its edge has gone.
 const FAREWELL: Duration = Duration::from_secs(20);
+/// How long it may take to say why it has failed.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long it may take to start.
+const TICKET_WITHIN: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Runs both ends of `scene`; their logs go to `folder`, if there is one.
@@ -36,10 +41,11 @@ pub(crate) fn run(
     emulate: bool,
     observer: Option<Observer>,
 ) -> Result<Paired> {
-    let (mut cloud, mut stdout, ticket) = start_cloud(scene, folder)?;
+    let mut cloud = start_cloud(scene, folder)?;
+    let (mut stdout, ticket) = cloud.ticket().map_err(|error| cloud.explain(error))?;
     let log = folder.map(|folder| folder.join(EDGE_LOG));
     let options = edge::Options { emulate, log: log.as_deref(), observer };
-    let decoded = edge::decode(scene, &ticket, options)?;
+    let decoded = edge::decode(scene, &ticket, options).map_err(|error| cloud.explain(error))?;
     let served = cloud.finish(&mut stdout)?;
     Ok(Paired { decoded, served })
 }
@@ -56,25 +62,58 @@ impl Drop for Cloud {
 }
 
 impl Cloud {
-    /// Waits for its end and reads what it has done.
+    /// Its ticket, the first that it says, and where it says the rest.
+    fn ticket(&mut self) -> Result<(BufReader<ChildStdout>, Ticket)> {
+        let mut stdout = BufReader::new(self.0.stdout.take().expect("piped, and taken once"));
+        let (tell, told) = mpsc::channel();
+        // Reading has no limit of time: it is left to a thread, which ends with the child.
+        thread::Builder::new().name("ticket".to_owned()).spawn(move || {
+            let mut line = String::new();
+            let read = stdout.read_line(&mut line).map(|_| (stdout, line));
+            // An error: nobody waits any more.
+            let _ = tell.send(read);
+        })?;
+        let (stdout, line) =
+            told.recv_timeout(TICKET_WITHIN).context("the cloud has said no ticket")??;
+        let ticket = line.trim().parse().context("the cloud has said no ticket")?;
+        Ok((stdout, ticket))
+    }
+
+    /// How it ended, if it has within `patience`.
     #[expect(clippy::disallowed_methods, reason = "another process ends in its own time")]
-    fn finish(&mut self, stdout: &mut BufReader<ChildStdout>) -> Result<Served> {
+    fn ended(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
         let mut waited = Duration::ZERO;
-        while self.0.try_wait()?.is_none() {
-            anyhow::ensure!(waited < FAREWELL, "the cloud does not end");
+        loop {
+            let status = self.0.try_wait()?;
+            if status.is_some() || waited >= patience {
+                return Ok(status);
+            }
             thread::sleep(GLANCE);
             waited += GLANCE;
         }
+    }
+
+    /// The edge's error. If the cloud has failed as well, it says why itself, and is given the time to.
+    fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match self.ended(LAST_WORDS) {
+            Ok(Some(status)) if !status.success() => {
+                error.context(format!("the cloud's process has failed too ({status})"))
+            }
+            _ => error,
+        }
+    }
+
+    /// Waits for its end and reads what it has done.
+    fn finish(&mut self, stdout: &mut BufReader<ChildStdout>) -> Result<Served> {
+        let status = self.ended(FAREWELL)?.context("the cloud does not end")?;
+        anyhow::ensure!(status.success(), "the cloud has failed ({status})");
         let mut rest = String::new();
         stdout.read_to_string(&mut rest)?;
         serde_json::from_str(&rest).with_context(|| format!("the cloud says `{}`", rest.trim()))
     }
 }
 
-fn start_cloud(
-    scene: &Scene,
-    folder: Option<&Path>,
-) -> Result<(Cloud, BufReader<ChildStdout>, Ticket)> {
+fn start_cloud(scene: &Scene, folder: Option<&Path>) -> Result<Cloud> {
     let program = std::env::current_exe().context("this program does not know where it is")?;
     let mut command = Command::new(program);
     command.args(["cloud", "--listen", "127.0.0.1:0", "--once", "--json"]);
@@ -94,10 +133,5 @@ fn start_cloud(
         .stderr(Stdio::inherit())
         .spawn()
         .context("the cloud's process does not start")?;
-    let mut cloud = Cloud(child);
-    let mut stdout = BufReader::new(cloud.0.stdout.take().expect("piped"));
-    let mut line = String::new();
-    stdout.read_line(&mut line)?;
-    let ticket: Ticket = line.trim().parse().context("the cloud has said no ticket")?;
-    Ok((cloud, stdout, ticket))
+    Ok(Cloud(child))
 }

@@ -9,7 +9,7 @@
 //! | `run.json` | what was run, and its summary |
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use pipesd_core::cloud::Cloud;
@@ -28,6 +28,7 @@ use super::pair::{CLOUD_LOG, EDGE_LOG};
 use super::scene::Scene;
 use crate::input::bad_input;
 use crate::output;
+use crate::program::fingerprint;
 
 const TRACE: &str = "trace.json";
 const PROFILE: &str = "profile.toml";
@@ -37,6 +38,9 @@ const RUN: &str = "run.json";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Run {
     version: String,
+    /// A digest of the program that ran it.
+    #[serde(default)]
+    program: String,
     profile: String,
     scenario: String,
     method: String,
@@ -47,10 +51,11 @@ struct Run {
 }
 
 impl Run {
-    fn of(scene: &Scene, summary: Option<Summary>) -> Self {
+    fn of(scene: &Scene, program: &str, summary: Option<Summary>) -> Self {
         let choice = scene.choice.clone();
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            program: program.to_owned(),
             profile: choice.profile,
             scenario: choice.scenario,
             method: choice.method,
@@ -70,15 +75,36 @@ impl Run {
     }
 }
 
+/// This program's digest, taken once.
+pub(crate) fn program() -> Result<&'static str> {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    if let Some(known) = PROGRAM.get() {
+        return Ok(known);
+    }
+    let digest = fingerprint()?;
+    Ok(PROGRAM.get_or_init(|| digest))
+}
+
+/// Before a run is recorded into a folder: what was there is whole no longer.
+pub(crate) fn begin(folder: &Path) -> Result<()> {
+    let path = folder.join(RUN);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot be removed", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Notes what was run, when all else is written.
 pub(crate) fn note(folder: &Path, scene: &Scene, summary: &Summary) -> Result<()> {
-    let run = Run::of(scene, Some(*summary));
+    let run = Run::of(scene, program()?, Some(*summary));
     output::write_file(&folder.join(RUN), &output::json(&run))
 }
 
-/// Whether the folder holds this very run, whole.
-pub(crate) fn is_complete(folder: &Path, scene: &Scene) -> bool {
-    Run::read(folder).is_ok_and(|run| Run { summary: None, ..run } == Run::of(scene, None))
+/// Whether the folder holds this very run, whole, as this `program` made it.
+pub(crate) fn is_complete(folder: &Path, scene: &Scene, program: &str) -> bool {
+    Run::read(folder).is_ok_and(|run| Run { summary: None, ..run } == Run::of(scene, program, None))
 }
 
 /// The recorded run's time per token \[ms\].

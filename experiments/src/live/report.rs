@@ -2,7 +2,6 @@
 //! simulator says of the same texts, times and link.
 
 use anyhow::Result;
-use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudCounts;
 use pipesd_core::summary::{Energy, Summary};
 use pipesd_core::time::{Duration, as_millis};
@@ -54,8 +53,7 @@ impl Report<'_> {
         if !self.emulated_link {
             return Ok(None);
         }
-        let result = pipesd_sim::world::run(&self.scene.setup, Seed(self.scene.seed))?;
-        Ok(Some(result.summary.tpt_ms))
+        Ok(Some(self.scene.simulated_tpt_ms()?))
     }
 
     /// Name, title and value of each figure; None: not measured.

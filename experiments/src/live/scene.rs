@@ -8,6 +8,8 @@ use pipesd_core::message::Request;
 use pipesd_core::payload::WireFormat;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
+use pipesd_core::trace::TraceText;
+use pipesd_core::wire::{Limits, Vocabulary};
 use pipesd_hw::backend::emulated::{Latencies, Playback};
 use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::Settings;
@@ -17,6 +19,7 @@ use pipesd_sim::profile::{Profile, TextModel};
 use pipesd_sim::world::{Setup, link_in_run, requests, session_id};
 
 use crate::input::{Choice, Configuration, bad_input};
+use crate::program::digest;
 
 /// A session in which nothing happens for this long is given up: ten times the slowest upload that a
 /// shipped scenario brings about.
@@ -29,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) configuration: Configuration,
     pub(crate) seed: u64,
     pub(crate) tokens: u64,
+    /// The edge's number.
+    pub(crate) edge: u32,
     /// What the simulator would be given; its profile's texts are those that are played.
     pub(crate) setup: Setup,
     /// The texts, and how the emulated models play them.
@@ -59,7 +64,19 @@ impl Scene {
                 .on_device(pipesd_core::time::from_millis(setup.profile.draft.added_ms));
         setup.profile = Arc::new(export::replaced(&setup.profile, trace)?);
         let playback = Arc::new(playback);
-        Ok(Self { choice: choice.clone(), configuration, seed, tokens, setup, playback })
+        let (choice, edge) = (choice.clone(), 0);
+        Ok(Self { choice, configuration, seed, tokens, edge, setup, playback })
+    }
+
+    /// What the simulator says of the run \[ms per token\].
+    pub(crate) fn simulated_tpt_ms(&self) -> Result<f64> {
+        Ok(pipesd_sim::world::run(&self.setup, Seed(self.seed))?.summary.tpt_ms)
+    }
+
+    /// About how long the run takes \[ms\], as the simulator says.
+    pub(crate) fn expected_ms(&self) -> Result<u64> {
+        let tokens: u64 = self.requests().iter().map(|request| u64::from(request.budget)).sum();
+        Ok((self.simulated_tpt_ms()? * tokens as f64) as u64)
     }
 
     /// The sizes of messages.
@@ -68,15 +85,29 @@ impl Scene {
         WireFormat { payload, vocabulary: self.setup.profile.vocabulary }
     }
 
-    /// How a link is set up at either end.
+    /// How a link is set up at either end. Ends that play other texts refuse each other at once, and
+    /// no id passes that neither texts nor prompts have.
     pub(crate) fn settings(&self) -> Settings {
-        Settings { format: self.format(), ..Settings::default() }
+        let size = self.setup.profile.vocabulary;
+        let texts = &self.playback.trace().texts;
+        // An emulated prompt is its text's number and then counts up, past a small vocabulary too.
+        let prompts = texts.iter().map(|text| text.prompt_tokens).max().unwrap_or(0);
+        let ids = size.max(prompts).max(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+        Settings {
+            format: self.format(),
+            edge: self.edge,
+            limits: Limits::default().with_vocabulary(ids),
+            vocabulary: Some(Vocabulary { size, hash: hash(texts) }),
+            ..Settings::default()
+        }
     }
 
     /// The requests that an edge decodes one after another.
     pub(crate) fn requests(&self) -> Vec<Request> {
         (0..requests(&self.setup))
-            .map(|index| self.playback.request(session_id(0, index), index as usize, self.seed))
+            .map(|index| {
+                self.playback.request(session_id(self.edge, index), index as usize, self.seed)
+            })
             .collect()
     }
 
@@ -89,8 +120,23 @@ impl Scene {
         let (startup, abortable) = (up.startup, up.abortable);
         let uplink = ShaperConfig { overflow: Overflow::Hold, ..up.shaper };
         let downlink = ShaperConfig { overflow: Overflow::Drop, ..down.shaper };
-        Emulation { uplink, downlink, startup, abortable, seed, edge: 0 }
+        Emulation { uplink, downlink, startup, abortable, seed, edge: self.edge }
     }
+}
+
+/// Of the texts' tokens and prompts. Times are not in it: each end plays its own.
+fn hash(texts: &[TraceText]) -> u64 {
+    let mut bytes = Vec::new();
+    let mut add = |number: u64| bytes.extend(number.to_le_bytes());
+    for text in texts {
+        add(text.prompt_tokens.into());
+        add(text.positions.len() as u64);
+        for &(draft, target, _) in &text.positions {
+            add(draft.into());
+            add(target.into());
+        }
+    }
+    digest(&bytes)
 }
 
 /// Times of models on texts that were recorded without: the profile's means.

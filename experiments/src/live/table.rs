@@ -3,21 +3,24 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use pipesd_core::seed::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::pair;
+use super::recording;
 use super::report::summary;
 use super::scene::Scene;
+use super::{ensure_not_interrupted, pair};
 use crate::cli::Reproduce;
 use crate::input::{Choice, bad_input};
 use crate::items::{LiveCell, table1_cells};
 use crate::output::{self, Rows};
-use crate::runner::progress_bar;
+use crate::progress::Progress;
 
 /// A cell that is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Done {
+    /// A digest of the program that ran it: what another one measured is not mixed in.
+    #[serde(default)]
+    program: String,
     profile: String,
     scenario: String,
     method: String,
@@ -41,7 +44,9 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let cells = chosen(options)?;
     let folder = options.out.clone().unwrap_or_else(|| "results".into()).join("table1-live");
     let path = folder.join("cells.json");
+    let program = recording::program()?;
     let mut done = if options.fresh { Vec::new() } else { kept(&path)? };
+    done.retain(|done| done.program == program);
     let scenes = cells
         .iter()
         .map(|cell| {
@@ -54,16 +59,25 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
             Scene::load(&choice, options.seed, tokens)
         })
         .collect::<Result<Vec<_>>>()?;
-    let progress = progress_bar(cells.len() as u64);
-    for (cell, scene) in cells.iter().zip(&scenes) {
-        progress.set_message(format!("{} {} {}", cell.profile, cell.scenario, cell.method));
-        if find(&done, cell, scene).is_none() {
-            done.push(decode(cell, scene)?);
-            output::write_file(&path, &output::json(&done))?;
-        }
-        progress.inc(1);
+    let expected = scenes.iter().map(Scene::expected_ms).collect::<Result<Vec<u64>>>()?;
+    let wanted: Vec<(&LiveCell, &Scene)> = cells.iter().zip(&scenes).collect();
+    let is_kept: Vec<bool> =
+        wanted.iter().map(|(cell, scene)| find(&done, cell, scene).is_some()).collect();
+    let kept: u64 =
+        expected.iter().zip(&is_kept).filter(|(_, kept)| **kept).map(|(ms, _)| ms).sum();
+    let progress = Progress::new("table 1", kept, expected.iter().sum());
+    let (mut passed, mut count) = (kept, is_kept.iter().filter(|kept| **kept).count());
+    let left = wanted.iter().zip(&expected).zip(&is_kept).filter(|(_, kept)| !**kept);
+    for ((&(cell, scene), ms), _) in left {
+        let next = format!("{}, {}, {}", cell.profile, cell.scenario, cell.method);
+        progress.set(passed, || format!("{count} of {} cells, next {next}", cells.len()));
+        ensure_not_interrupted()?;
+        done.push(decode(cell, scene, program)?);
+        output::write_file(&path, &output::json(&done))?;
+        passed += ms;
+        count += 1;
     }
-    progress.finish_and_clear();
+    progress.finish();
     let rows: Vec<&Done> = cells
         .iter()
         .zip(&scenes)
@@ -114,15 +128,17 @@ fn find<'a>(done: &'a [Done], cell: &LiveCell, scene: &Scene) -> Option<&'a Done
     })
 }
 
-fn decode(cell: &LiveCell, scene: &Scene) -> Result<Done> {
+fn decode(cell: &LiveCell, scene: &Scene, program: &str) -> Result<Done> {
     let LiveCell { profile, scenario, method, set, paper } = cell.clone();
     let paired = pair::run(scene, None, true, None)
         .with_context(|| format!("{profile}, {scenario}, {method}"))?;
     let live_tpt_ms = summary(&paired.decoded.report, Some(&paired.served))?.tpt_ms;
-    let simulated_tpt_ms = pipesd_sim::world::run(&scene.setup, Seed(scene.seed))?.summary.tpt_ms;
+    let simulated_tpt_ms = scene.simulated_tpt_ms()?;
     let (seed, tokens) = (scene.seed, scene.tokens);
     let paper_tpt_ms = paper;
+    let program = program.to_owned();
     Ok(Done {
+        program,
         profile,
         scenario,
         method,
@@ -160,11 +176,15 @@ fn table(rows: &[&Done]) -> String {
 
 /// Whether the live times stand in the paper's order, wherever its gap is 5 % or more.
 fn order(row: &[&Done]) -> String {
-    let mut broken = Vec::new();
-    for (index, slower) in row.iter().enumerate() {
-        for faster in &row[index + 1..] {
+    let (mut broken, mut compared) = (Vec::new(), 0);
+    for slower in row {
+        for faster in row {
             let Some((slow, fast)) = slower.paper_tpt_ms.zip(faster.paper_tpt_ms) else { continue };
-            if slow >= fast * 1.05 && slower.live_tpt_ms <= faster.live_tpt_ms {
+            if slow < fast * 1.05 {
+                continue;
+            }
+            compared += 1;
+            if slower.live_tpt_ms <= faster.live_tpt_ms {
                 broken.push(format!("{} before {}", slower.method, faster.method));
             }
         }
@@ -172,7 +192,53 @@ fn order(row: &[&Done]) -> String {
     let place = format!("{}, {}", row[0].profile, row[0].scenario);
     match broken.as_slice() {
         _ if row.len() < 2 => String::new(),
+        _ if compared == 0 => format!("{place}: nothing to compare\n"),
         [] => format!("{place}: the paper's order holds\n"),
         broken => format!("{place}: not the paper's order: {}\n", broken.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(method: &str, live_tpt_ms: f64, paper_tpt_ms: Option<f64>) -> Done {
+        Done {
+            program: "this".to_owned(),
+            profile: "humaneval".to_owned(),
+            scenario: "s1-laptop".to_owned(),
+            method: method.to_owned(),
+            set: Vec::new(),
+            seed: 1,
+            tokens: 130,
+            live_tpt_ms,
+            simulated_tpt_ms: live_tpt_ms,
+            paper_tpt_ms,
+        }
+    }
+
+    fn said(row: &[Done]) -> String {
+        order(&row.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_papers_order_is_looked_for_in_both_directions() {
+        let of = |a: f64, b: f64| [done("a", a, Some(200.0)), done("b", b, Some(100.0))];
+        assert_eq!(said(&of(180.0, 90.0)), "humaneval, s1-laptop: the paper's order holds\n");
+        let broken = "humaneval, s1-laptop: not the paper's order: a before b\n";
+        assert_eq!(said(&of(90.0, 180.0)), broken);
+        // A tie is no lead. And it does not matter which stands first.
+        let [a, b] = of(90.0, 90.0);
+        assert_eq!(said(&[a.clone(), b.clone()]), broken);
+        assert_eq!(said(&[b, a]), broken);
+    }
+
+    #[test]
+    fn where_the_paper_has_no_lead_there_is_nothing_to_compare() {
+        let nothing = "humaneval, s1-laptop: nothing to compare\n";
+        assert_eq!(said(&[done("a", 1.0, None), done("b", 2.0, None)]), nothing);
+        assert_eq!(said(&[done("a", 1.0, None), done("b", 2.0, Some(9.0))]), nothing);
+        assert_eq!(said(&[done("a", 1.0, Some(104.0)), done("b", 2.0, Some(100.0))]), nothing);
+        assert_eq!(said(&[done("a", 1.0, Some(104.0))]), "", "one cell has no order");
     }
 }

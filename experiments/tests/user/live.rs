@@ -1,14 +1,14 @@
 //! The live testbed as a user meets it: two processes, QUIC, an emulated link and device.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::Value;
 
-use crate::support::{folder, pipesd, refuses, stdout, text};
+use crate::support::{folder, pipesd, refuses, stdout, text, write};
 
 /// A short text on quick models, so that a run takes a second of real time.
 const QUICK: &[&str] = &[
@@ -172,7 +172,16 @@ fn an_edge_connects_with_the_clouds_ticket_and_no_other() {
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("refused"), "{stderr}");
 
-    let decoded = edge(&ticket);
+    // The same profile, but other texts.
+    let refused = pipesd(&[&["edge", "--connect", &ticket, "--seed", "2"], QUICK].concat());
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("--seed") && stderr.contains("same texts"), "{stderr}");
+
+    let file = write(&folder("live-ticket"), "ticket.txt", &format!("{ticket}\n"));
+    let decoded = pipesd(
+        &[&["edge", "--connect", &format!("@{file}"), "--edge", "7", "--json"], QUICK].concat(),
+    );
     let stderr = String::from_utf8_lossy(&decoded.stderr);
     assert!(decoded.status.success(), "{stderr}");
     let document: Value = serde_json::from_slice(&decoded.stdout).expect("one document");
@@ -184,9 +193,68 @@ fn an_edge_connects_with_the_clouds_ticket_and_no_other() {
     assert!(cloud.wait().expect("a child").success());
 }
 
+/// Tells a child to stop, as Ctrl-C or a service manager does, and gives what it says then.
+#[cfg(unix)]
+fn stop(child: std::process::Child, signal: &str) -> (Option<i32>, String) {
+    let pid = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(sent.expect("a shell").success());
+    let output = child.wait_with_output().expect("a child");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_interrupted_is_no_result() {
+    for signal in ["INT", "TERM"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+            .args([&["testbed"], QUICK, &["--set", "draft_ms=100"]].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("pipesd starts");
+        // The first ids are there, and the last ones seconds away.
+        let mut stdout = child.stdout.take().expect("piped");
+        stdout.read_exact(&mut [0; 2]).expect("ids");
+        let (code, stderr) = stop(child, signal);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("interrupted"), "{stderr}");
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).expect("text");
+        assert!(!rest.contains("time per token"), "no summary: {rest}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a run that says nothing is given time to begin")]
+fn a_cell_that_is_interrupted_is_not_kept() {
+    let out = folder("live-interrupted");
+    let child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args(["reproduce", "table1", "--live", "--profile", "humaneval"])
+        .args(["--scenario", "s1-laptop", "--tokens", "10", "--out", text(&out)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("pipesd starts");
+    // Each of the four cells takes twenty seconds.
+    thread::sleep(std::time::Duration::from_secs(4));
+    let (code, stderr) = stop(child, "INT");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("humaneval, s1-laptop, vanilla"), "{stderr}");
+    assert!(stderr.contains("interrupted"), "{stderr}");
+    assert!(!out.join("table1-live").join("cells.json").exists());
+}
+
 #[test]
 fn bad_input_of_the_live_commands_is_refused() {
-    refuses(&["edge", "--connect", "nonsense"], &["--connect", "nonsense"]);
+    refuses(&["edge", "--connect", "nonsense"], &["--connect", "not a ticket"]);
+    // What is not quite a ticket may hold a secret.
+    let cut = pipesd(&["edge", "--connect", "pipesd-ticket/1/127.0.0.1:4433/00/5ec4e7"]);
+    let said = String::from_utf8_lossy(&cut.stderr).into_owned();
+    assert_eq!(cut.status.code(), Some(2), "{said}");
+    assert!(!said.contains("5ec4e7"), "{said}");
+    refuses(&["edge", "--connect", "@nowhere.txt"], &["--connect @nowhere.txt", "cannot be read"]);
     refuses(&["testbed", "--set", "edges=2"], &["edges=2", "one edge"]);
     refuses(&["testbed", "--method", "nothing"], &["--method nothing"]);
     refuses(&["reproduce", "fig5", "--live"], &["--live"]);
@@ -221,10 +289,17 @@ fn cells_of_table_1_run_live_and_are_kept() {
     // Ten tokens: one prompt of the profile's own length would take twenty seconds.
     let kept = out.join("table1-live");
     fs::create_dir_all(&kept).expect("a folder of the test");
-    let done = r#"[{"profile":"humaneval","scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
+    // Only this program's own cells are: another one's are not mixed in.
+    let recording = out.join("recording");
+    stdout(&[&["testbed", "--json", "--record", text(&recording)], QUICK].concat());
+    let run: Value =
+        serde_json::from_str(&fs::read_to_string(recording.join("run.json")).expect("noted"))
+            .expect("JSON");
+    let program = run["program"].as_str().expect("a digest");
+    let done = r#"[{"program":"PROGRAM","profile":"humaneval","scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
         "tokens":10,"live_tpt_ms":140.0,"simulated_tpt_ms":139.0,"paper_tpt_ms":129.0}]"#;
     let mut file = fs::File::create(kept.join("cells.json")).expect("a file of the test");
-    file.write_all(done.as_bytes()).expect("a file of the test");
+    file.write_all(done.replace("PROGRAM", program).as_bytes()).expect("a file of the test");
     let rows: Value = serde_json::from_str(&stdout(&arguments)).expect("one document");
     assert_eq!(rows[0]["live_tpt_ms"], 140.0, "it was kept: {rows}");
     assert_eq!(rows.as_array().map(Vec::len), Some(1));

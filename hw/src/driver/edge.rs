@@ -87,9 +87,9 @@ pub fn one_after_another(requests: Vec<Request>) -> mpsc::Receiver<Request> {
     taken
 }
 
-/// Runs an edge until `requests` are closed and all of them decoded, or until `shutdown`. The next
-/// request is taken when the one before is done. Must be called on a tokio runtime with time enabled;
-/// `build` makes the draft model on its thread.
+/// Runs an edge until `requests` are closed and all of them decoded, or until `shutdown`, which is an
+/// error while one is under way or waits. The next request is taken when the one before is done. Must be
+/// called on a tokio runtime with time enabled; `build` makes the draft model on its thread.
 ///
 /// # Errors
 /// See [`DriverError`]. The link is closed and the log written in any case.
@@ -193,7 +193,10 @@ impl<T: Transport> Driver<T> {
                         self.feed(Input::Wake(reason));
                     }
                 }
-                () = &mut shutdown => return Ok(()),
+                () = &mut shutdown => {
+                    let all_decoded = self.edge.is_idle() && requests.is_empty();
+                    return if all_decoded { Ok(()) } else { Err(DriverError::Interrupted) };
+                }
             }
         }
         self.say_farewell(events).await;

@@ -62,6 +62,9 @@ impl Default for Patience {
 /// Why a live run ended before its time.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
+    /// An edge was told to stop: what it has decoded is not all that was asked for.
+    #[error("interrupted before all requests were decoded")]
+    Interrupted,
     /// The link is over while something was to be decoded.
     #[error("the link is over: {0}")]
     LinkClosed(String),

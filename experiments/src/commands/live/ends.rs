@@ -1,6 +1,7 @@
 //! `pipesd cloud`, `pipesd edge` and `pipesd testbed`: the live testbed's two ends, and both at once.
 
-use std::io::stdout;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin, stdout};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,9 +10,9 @@ use pipesd_hw::transport::Ticket;
 
 use crate::cli::{Cloud, Edge, Testbed};
 use crate::input::{Choice, bad_input, live_command};
-use crate::live::report::Report;
+use crate::live::report::{Report, summary};
 use crate::live::scene::Scene;
-use crate::live::{cloud as serving, edge as decoding, fidelity, pair};
+use crate::live::{cloud as serving, edge as decoding, fidelity, pair, recording};
 use crate::output;
 
 /// A cloud that serves once waits so long for its edge.
@@ -23,7 +24,7 @@ pub(crate) fn cloud(options: &Cloud) -> Result<()> {
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
     let announce = |ticket: &str| {
         if !options.run.json {
-            eprintln!("this is the ticket; an edge connects with: pipesd edge --connect TICKET");
+            eprintln!("this is the ticket; an edge connects with: pipesd edge --connect -");
         }
         output::print(&format!("{ticket}\n"))
     };
@@ -38,6 +39,8 @@ pub(crate) fn cloud(options: &Cloud) -> Result<()> {
             announce: &announce,
         },
     )?;
+    let nobody = options.once && served.links == 0;
+    anyhow::ensure!(!nobody, "no edge has come within {} s", ONCE_PATIENCE.as_secs());
     for (edge, why) in &served.ended {
         eprintln!("edge {edge} was cut off: {why}");
     }
@@ -49,16 +52,14 @@ pub(crate) fn cloud(options: &Cloud) -> Result<()> {
 }
 
 pub(crate) fn edge(options: &Edge) -> Result<()> {
-    let ticket: Ticket = options
-        .connect
-        .parse()
-        .map_err(|error| bad_input!("--connect {}: {error}", options.connect))?;
+    let ticket = ticket(&options.connect)?;
     let mut choice = Choice::from(&options.configuration);
     // Whoever has no wish for the paper's payload sends what is needed.
     if !choice.sets.iter().any(|set| set.starts_with("payload=")) {
         choice.sets.push("payload=ids".to_owned());
     }
-    let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let mut scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    scene.edge = options.edge;
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::EDGE_LOG));
     let emulate = !options.plain;
     let observer = observer(options.run.json);
@@ -67,7 +68,9 @@ pub(crate) fn edge(options: &Edge) -> Result<()> {
         &ticket,
         decoding::Options { emulate, log: log.as_deref(), observer },
     )?;
-    let command = live_command("edge --connect TICKET", &choice, &options.run, options.plain);
+    let number = if scene.edge == 0 { String::new() } else { format!(" --edge {}", scene.edge) };
+    let command = format!("edge --connect @FILE{number}");
+    let command = live_command(&command, &choice, &options.run, options.plain);
     let report = Report {
         scene: &scene,
         command: &command,
@@ -78,6 +81,27 @@ pub(crate) fn edge(options: &Edge) -> Result<()> {
     print(&report, options.run.json)
 }
 
+/// A ticket has no more characters.
+const TICKET_MAX: u64 = 1000;
+
+/// The ticket that `--connect` tells of. It holds a secret: no message repeats it.
+fn ticket(connect: &str) -> Result<Ticket> {
+    let read = |from: &mut dyn BufRead| {
+        let mut line = String::new();
+        from.take(TICKET_MAX).read_line(&mut line).map(|_| line)
+    };
+    let text = match connect.strip_prefix('@') {
+        Some(path) => File::open(path)
+            .and_then(|file| read(&mut BufReader::new(file)))
+            .map_err(|error| bad_input!("--connect @{path}: cannot be read: {error}"))?,
+        None if connect == "-" => {
+            read(&mut stdin().lock()).map_err(|error| bad_input!("--connect -: {error}"))?
+        }
+        None => connect.to_owned(),
+    };
+    Ok(text.trim().parse().map_err(|error| bad_input!("--connect: {error}"))?)
+}
+
 pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     if options.fidelity {
         return fidelity::run(options);
@@ -86,9 +110,14 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
     let folder = options.run.record.as_deref();
     let emulate = !options.plain;
+    if let Some(folder) = folder {
+        recording::begin(folder)?;
+    }
     let paired = pair::run(&scene, folder, emulate, observer(options.run.json))?;
     if let Some(folder) = folder {
-        crate::live::recording::complete(folder, &scene)?;
+        let summary = summary(&paired.decoded.report, Some(&paired.served))?;
+        recording::complete(folder, &scene)?;
+        recording::note(folder, &scene, &summary)?;
         eprintln!("recorded to {}", folder.display());
     }
     let command = live_command("testbed", &choice, &options.run, options.plain);

@@ -18,6 +18,7 @@ use crate::output;
 pub(crate) fn record(options: &TraceRecord) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let scene = Scene::load(&choice, options.seed, options.tokens)?;
+    recording::begin(&options.out)?;
     let paired = pair::run(&scene, Some(&options.out), true, None)?;
     let summary = summary(&paired.decoded.report, Some(&paired.served))?;
     recording::complete(&options.out, &scene)?;
