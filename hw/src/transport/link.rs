@@ -39,13 +39,13 @@ pub struct LinkSender {
 #[derive(Debug)]
 pub struct LinkEvents {
     sent: mpsc::UnboundedReceiver<MessageId>,
-    other: mpsc::Receiver<Waiting>,
+    other: mpsc::Receiver<Happened>,
     closed: Option<String>,
 }
 
 /// An event that waits for the owner.
 #[derive(Debug)]
-struct Waiting {
+struct Happened {
     event: LinkEvent,
     /// What it takes of [`Settings::room`], given back when the owner has it.
     _room: Option<OwnedSemaphorePermit>,
@@ -109,7 +109,7 @@ impl Link {
             let _ = sending.await;
             drop((permit, endpoint));
             let event = LinkEvent::Closed(explain(&reason));
-            let _ = tell.send(Waiting { event, _room: None }).await;
+            let _ = tell.send(Happened { event, _room: None }).await;
         });
         let sender = LinkSender { connection, outbox, settings, emulated, edge };
         Self { sender, events: LinkEvents { sent, other, closed: None } }
@@ -214,7 +214,7 @@ impl LinkEvents {
         let event = tokio::select! {
             biased;
             Some(id) = self.sent.recv() => LinkEvent::Sent(id),
-            Some(waiting) = self.other.recv() => waiting.event,
+            Some(happened) = self.other.recv() => happened.event,
             else => LinkEvent::Closed("the runtime has ended".into()),
         };
         if let LinkEvent::Closed(reason) = &event {
@@ -267,7 +267,7 @@ struct Reader {
     settings: Arc<Settings>,
     /// For bytes of messages that come or wait for the owner.
     room: Arc<Semaphore>,
-    tell: mpsc::Sender<Waiting>,
+    tell: mpsc::Sender<Happened>,
 }
 
 impl Reader {
@@ -318,7 +318,7 @@ impl Reader {
             Ok(message) => {
                 drop(body);
                 let event = LinkEvent::Received { message, transfer };
-                self.tell.send(Waiting { event, _room: Some(room) }).await.is_ok()
+                self.tell.send(Happened { event, _room: Some(room) }).await.is_ok()
             }
             Err(error) => {
                 self.refuse(&format!("malformed message: {error}"));
