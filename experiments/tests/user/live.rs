@@ -307,7 +307,8 @@ fn cells_of_table_1_run_live_and_are_kept() {
         serde_json::from_str(&fs::read_to_string(recording.join("run.json")).expect("noted"))
             .expect("JSON");
     let program = run["program"].as_str().expect("a digest");
-    let done = r#"[{"program":"PROGRAM","profile":"humaneval","scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
+    let done = r#"[{"program":"PROGRAM","profile":"humaneval",
+        "scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
         "tokens":10,"live_tpt_ms":140.0,"simulated_tpt_ms":139.0,"paper_tpt_ms":129.0}]"#;
     let mut file = fs::File::create(kept.join("cells.json")).expect("a file of the test");
     file.write_all(done.replace("PROGRAM", program).as_bytes()).expect("a file of the test");
