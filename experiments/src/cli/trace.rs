@@ -76,7 +76,7 @@ pub(crate) struct TraceInspect {
 
 #[derive(Debug, Args)]
 pub(crate) struct TraceCheck {
-    /// The trace; or the folder of a recorded live run.
+    /// The trace; or the folder of a recorded live run, or one of its logs (FILE.jsonl).
     #[arg(value_name = "FILE|DIR")]
     pub(crate) file: PathBuf,
 }

@@ -21,9 +21,14 @@ pub(crate) fn run(options: &cli::Trace) -> Result<()> {
         cli::Trace::Record(options) => live::record(options),
         cli::Trace::Inspect(options) if options.file.is_dir() => live::inspect(options),
         cli::Trace::Inspect(options) => inspect(options),
-        cli::Trace::Check(options) if options.file.is_dir() => live::check(&options.file),
+        cli::Trace::Check(options) if is_live(&options.file) => live::check(&options.file),
         cli::Trace::Check(options) => check(options),
     }
+}
+
+/// Whether this is a recorded live run: a folder, or one end's log.
+fn is_live(path: &Path) -> bool {
+    path.is_dir() || path.extension().is_some_and(|extension| extension == "jsonl")
 }
 
 /// A folder's trace, and what its profile calls it.

@@ -13,6 +13,7 @@ use pipesd_hw::transport::Ticket;
 
 use super::cloud::Served;
 use super::edge::{self, Decoded};
+use super::ensure_not_interrupted;
 use super::scene::Scene;
 
 /// A run of both ends.
@@ -95,6 +96,10 @@ impl Cloud {
 
     /// The edge's error. If the cloud has failed as well, it says why itself, and is given the time to.
     fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        // From a terminal Ctrl-C goes to both, and the link may be over before we know why.
+        if let Err(interrupted) = ensure_not_interrupted() {
+            return error.context(interrupted);
+        }
         match self.ended(LAST_WORDS) {
             Ok(Some(status)) if !status.success() => {
                 error.context(format!("the cloud's process has failed too ({status})"))

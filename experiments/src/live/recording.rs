@@ -182,8 +182,8 @@ pub(crate) fn joint(folder: &Path) -> Result<Joint> {
 
 /// Replays a log through the core's loop as the driver does, and through the simulator's queue: both
 /// must give what was recorded, bit for bit. Returns how many inputs and outputs that were.
-pub(crate) fn check(folder: &Path, name: &str) -> Result<(usize, usize)> {
-    let log = log(folder, name)?;
+pub(crate) fn check(path: &Path) -> Result<(usize, usize)> {
+    let log = RunLog::open(path).map_err(|error| bad_input!("{error}"))?;
     replay(&log)?;
     let mut inputs: Vec<(Instant, Input)> = Vec::new();
     let mut outputs: Vec<(Instant, Output)> = Vec::new();
@@ -201,6 +201,6 @@ pub(crate) fn check(folder: &Path, name: &str) -> Result<(usize, usize)> {
     };
     let text = |outputs: &[(Instant, Output)]| serde_json::to_string(outputs);
     let same = simulated == outputs && text(&simulated)? == text(&outputs)?;
-    anyhow::ensure!(same, "{}/{name}: the simulator's loop gives other outputs", folder.display());
+    anyhow::ensure!(same, "{}: the simulator's loop gives other outputs", path.display());
     Ok((count, outputs.len()))
 }

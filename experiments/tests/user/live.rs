@@ -107,10 +107,18 @@ fn a_recording_replays_and_is_a_profile() {
     assert_eq!(checked.matches("bit for bit").count(), 2, "{checked}");
     let svg = folder.join("timeline.svg");
     let perfetto = folder.join("perfetto.json");
-    let looked =
-        ["trace", "inspect", recording, "--timeline", text(&svg), "--perfetto", text(&perfetto)];
-    let looked: Value = serde_json::from_str(&stdout(&looked)).expect("one document");
-    assert!(looked["events"].as_u64() > Some(100), "{looked}");
+    let looked = ["trace", "inspect", recording];
+    let drawn = ["--timeline", text(&svg), "--perfetto", text(&perfetto), "--json"];
+    let document = stdout(&[&looked[..], &drawn[..]].concat());
+    let document: Value = serde_json::from_str(&document).expect("one document");
+    assert!(document["events"].as_u64() > Some(100), "{document}");
+    // Both ends are on one machine.
+    assert_eq!(document["clocks"][0]["uncertainty_ns"], 0, "{document}");
+    assert!(document["clocks"][0]["offset_ns"].is_i64(), "{document}");
+    let shown = stdout(&looked);
+    assert!(shown.contains("edge 0") && shown.contains("to within 0.000 ms"), "{shown}");
+    let one = stdout(&["trace", "check", text(&Path::new(recording).join("cloud.jsonl"))]);
+    assert!(one.starts_with("cloud.jsonl: ") && one.lines().count() == 1, "{one}");
     let svg = fs::read_to_string(svg).expect("drawn");
     assert!(svg.contains("</svg>"));
     let perfetto: Value =
@@ -208,7 +216,10 @@ fn stop(child: std::process::Child, signal: &str) -> (Option<i32>, String) {
 fn a_run_that_is_interrupted_is_no_result() {
     for signal in ["INT", "TERM"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
-            .args([&["testbed"], QUICK, &["--set", "draft_ms=100"]].concat())
+            .arg("testbed")
+            .args(
+                QUICK.iter().map(|&word| if word == "draft_ms=4" { "draft_ms=100" } else { word }),
+            )
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -296,7 +307,8 @@ fn cells_of_table_1_run_live_and_are_kept() {
         serde_json::from_str(&fs::read_to_string(recording.join("run.json")).expect("noted"))
             .expect("JSON");
     let program = run["program"].as_str().expect("a digest");
-    let done = r#"[{"program":"PROGRAM","profile":"humaneval","scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
+    let done = r#"[{"program":"PROGRAM","profile":"humaneval",
+        "scenario":"s1-laptop","method":"pipesd","set":[],"seed":1,
         "tokens":10,"live_tpt_ms":140.0,"simulated_tpt_ms":139.0,"paper_tpt_ms":129.0}]"#;
     let mut file = fs::File::create(kept.join("cells.json")).expect("a file of the test");
     file.write_all(done.replace("PROGRAM", program).as_bytes()).expect("a file of the test");
