@@ -66,12 +66,21 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     let playback = Arc::clone(&scene.playback);
     let build = move || Ok(Box::new(EmulatedDraft::new(playback)) as _);
     let requests = one_after_another(scene.requests());
-    let report = drive_edge(setup, build, (transport, events), requests, interrupted()).await?;
+    let report = drive_edge(setup, build, (transport, events), requests, interrupted()).await;
+    if let Some(emulation) = &emulation {
+        // The link's end is on the emulated link, too: whoever left now would take it along, and the
+        // cloud would wait for the edge until its patience ends.
+        tokio::time::sleep(emulation.uplink.propagation + LAST_PACKET).await;
+    }
+    let report = report?;
     check_texts(scene, &report.texts)?;
     let late = scene.playback.overshoots();
     let overshoot = late.get(late.len() / 2).copied();
     Ok(Decoded { report, ways: stats.stats().emulated, overshoot })
 }
+
+/// More than the last packet takes through the bottleneck's queue: 64 kB at 10 Mbit/s.
+const LAST_PACKET: Duration = Duration::from_millis(60);
 
 /// A new log, buffered.
 pub(crate) fn log_file(path: &Path) -> Result<Box<dyn Write + Send>> {
