@@ -226,8 +226,9 @@ fn a_run_that_is_interrupted_is_no_result() {
             .expect("pipesd starts");
         // The first ids are there, and the last ones seconds away.
         let mut stdout = child.stdout.take().expect("piped");
-        stdout.read_exact(&mut [0; 2]).expect("ids");
+        let ids = stdout.read_exact(&mut [0; 2]);
         let (code, stderr) = stop(child, signal);
+        ids.unwrap_or_else(|error| panic!("no ids: {error}: {code:?}, {stderr}"));
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.contains("interrupted"), "{stderr}");
         let mut rest = String::new();
