@@ -5,9 +5,9 @@
 //! |---|---|
 //! | [`writer`] | writes a log beside the run |
 //! | [`reader`] | reads one; errors name file and line |
-//! | [`replay`] | feeds the inputs to a fresh machine and compares its outputs |
-//! | [`samples`] | measured times of draft steps, verifications and prefills |
-//! | [`align`] | brings the clocks of several logs together |
+//! | [`mod@replay`] | feeds the inputs to a fresh machine and compares its outputs |
+//! | [`mod@samples`] | measured times of draft steps, verifications and prefills |
+//! | [`mod@align`] | brings the clocks of several logs together |
 //!
 //! A log is JSON lines: one [`Header`], then a [`Line`] each for every input, the outputs that it led
 //! to, times of model calls, and at a cloud the names that its edges give their sessions. Bulky

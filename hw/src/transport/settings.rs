@@ -51,7 +51,7 @@ pub struct Settings {
     /// Messages received on streams of their own at the same time, at most.
     pub streams_max: u32,
     /// Flow control: bytes received and not yet read, at most, over all streams of a link. Beside them
-    /// stand the messages that are being read or wait for the owner, see [`Self::room`].
+    /// stand the messages that are being read or wait for the owner, see `Self::room`.
     pub unread_bytes_max: u32,
     /// Messages that wait to be sent, at most: a peer that takes none is cut off.
     pub waiting_max: usize,
