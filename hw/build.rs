@@ -1,0 +1,9 @@
+//! With libtorch: its folder goes into the rpath of what is linked here, so that no LD_LIBRARY_PATH is needed.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    // Told by torch-sys, a direct dependency for this.
+    if let Some(libtorch) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libtorch.display());
+    }
+}
