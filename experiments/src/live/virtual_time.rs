@@ -195,11 +195,10 @@ mod tests {
             let mut decisions = self.0.verify(blocks);
             for (block, decision) in blocks.iter().zip(&mut decisions) {
                 let Ok(decision) = decision else { continue };
-                let judged = decision.tokens.len().saturating_sub(1);
-                if let Some((last, &draft)) =
-                    decision.tokens.last_mut().zip(block.drafts.get(judged))
-                {
-                    *last = draft;
+                // The token after a draft that was taken comes from nowhere.
+                if let Some(&draft) = block.drafts.get(decision.tokens.len() - 1) {
+                    *decision.tokens.last_mut().expect("a token is decided") = draft;
+                    decision.tokens.push(TokenId(0));
                 }
             }
             decisions
