@@ -3,10 +3,11 @@
 //!
 //! | room | what |
 //! |---|---|
-//! | [`backend`] | models: emulated, tiny tables; llama.cpp and libtorch are to come |
+//! | [`backend`] | models: emulated, tiny tables, llama.cpp, libtorch |
 //! | [`driver`] | the only clock and the loops that drive edge and cloud |
 //! | [`net`] | emulation of a network under the UDP socket |
 //! | [`record`] | the run log, its replay, latency samples, two ends side by side |
+//! | `training` | the pair of models that ships: corpus, tokenizer, training (feature `torch`) |
 //! | [`transport`] | messages over QUIC: tickets, limits, `Sent`, cancel |
 //!
 //! It depends on `pipesd-core` alone.
@@ -22,4 +23,6 @@ pub mod backend;
 pub mod driver;
 pub mod net;
 pub mod record;
+#[cfg(feature = "torch")]
+pub mod training;
 pub mod transport;
