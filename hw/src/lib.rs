@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`backend`] | models: emulated, tiny tables; llama.cpp and libtorch are to come |
 //! | [`driver`] | the only clock and the loops that drive edge and cloud |
+//! | [`gguf`] | a writer of llama.cpp's model files |
 //! | [`net`] | emulation of a network under the UDP socket |
 //! | [`record`] | the run log, its replay, latency samples, two ends side by side |
 //! | [`transport`] | messages over QUIC: tickets, limits, `Sent`, cancel |
@@ -20,6 +21,7 @@
 
 pub mod backend;
 pub mod driver;
+pub mod gguf;
 pub mod net;
 pub mod record;
 pub mod transport;
