@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`emulated`] | plays recorded texts with their latencies, in real time |
+//! | `llama` | llama.cpp: any GGUF file, as draft and as target (feature `llama`) |
 //! | [`table`] | a tiny language model with real distributions, for exactness tests |
 //! | [`padded`] | a device emulator: any model, made to take at least a given time |
 //!
@@ -12,6 +13,8 @@
 //! session; a panic ends the endpoint.
 
 pub mod emulated;
+#[cfg(feature = "llama")]
+pub mod llama;
 pub mod padded;
 pub mod table;
 
