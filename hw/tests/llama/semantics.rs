@@ -217,7 +217,7 @@ fn the_tail_of_a_vocabulary_never_wins() {
     for first in 0..64 {
         let prompt = ids(&[first]);
         let step = DraftStep { session: SESSION, round: ROUND, keep: 0, feed: vec![] };
-        let mut token = |model: &mut pipesd_hw::backend::llama::LlamaDraft| {
+        let token = |model: &mut pipesd_hw::backend::llama::LlamaDraft| {
             model.prefill(SESSION, &prompt, &argmax).expect("a prompt");
             model.step(&step).expect("a step").0.token
         };

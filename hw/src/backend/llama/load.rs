@@ -144,8 +144,9 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Engine, ModelError>
     let mut params = LlamaContextParams::default()
         .with_n_ctx(Some(all_cells))
         .with_n_seq_max(sessions)
-        .with_n_batch(batch)
-        .with_n_ubatch(batch.min(512))
+        // At least one for each sequence: else llama.cpp ends the process.
+        .with_n_batch(batch.max(sessions))
+        .with_n_ubatch(batch.max(sessions).min(512))
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
         // Cells of their own for each sequence: see `engine`.
