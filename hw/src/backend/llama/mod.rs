@@ -31,6 +31,25 @@ pub use self::load::{Arithmetic, Options};
 pub use self::vocabulary::{Vocabulary, vocabulary};
 use super::{DraftModel, Logits, ModelError, TargetModel};
 
+/// What this llama.cpp was built with and the devices that it sees, in words.
+///
+/// # Errors
+/// If it cannot be initialised.
+pub fn about() -> Result<String, ModelError> {
+    let backend = load::backend()?;
+    let devices = llama_cpp_2::list_llama_ggml_backend_devices();
+    let names: Vec<String> = devices
+        .into_iter()
+        .map(|device| format!("{} ({})", device.name, device.description))
+        .collect();
+    let offload = if backend.supports_gpu_offload() { "can" } else { "cannot" };
+    Ok(format!("{OPENMP}; {offload} offload layers to a GPU; devices: {}", names.join(", ")))
+}
+
+/// Not looked up, llama.cpp does not tell: the workspace's dependency has the feature `openmp`, without
+/// which threads would stand in each other's way.
+const OPENMP: &str = "built with the feature openmp";
+
 /// A GGUF model as draft.
 #[derive(Debug)]
 pub struct LlamaDraft(Engine);
