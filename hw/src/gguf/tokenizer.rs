@@ -64,7 +64,7 @@ struct Added {
 #[serde(tag = "type")]
 enum PreTokenizer {
     Sequence {
-        pretokenizers: Vec<PreTokenizer>,
+        pretokenizers: Vec<Self>,
     },
     ByteLevel {
         #[serde(default)]

@@ -77,7 +77,7 @@ fn decisions_after_any_rollback_are_those_on_the_whole_text() {
             if dice.below(4) > 0 {
                 let mut block = block(&mut dice, *session, known);
                 // Some drafts are right, so that decisions reach further than the first.
-                if let Some(first) = block.drafts.first_mut().filter(|_| dice.0 % 2 == 0) {
+                if let Some(first) = block.drafts.first_mut().filter(|_| dice.0.is_multiple_of(2)) {
                     let start = block.keep + block.feed.len() as u32;
                     let at = known.prompt + start as usize;
                     *first =

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`engine`] | sessions as sequences of one context; one decode for what several of them need |
 //! | [`load`] | from a file to a context; options |
-//! | [`vocabulary`] | what the ids of a file mean |
+//! | [`mod@vocabulary`] | what the ids of a file mean |
 //!
 //! llama.cpp ends the process where its callers break its rules. So everything that comes from a peer is
 //! checked here before it: ids, positions, lengths, the number of sessions.
