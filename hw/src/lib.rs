@@ -4,7 +4,10 @@
 //! | room | what |
 //! |---|---|
 //! | [`backend`] | models: emulated, tiny tables, llama.cpp, libtorch |
+//! | [`doctor`] | what was built in, and what this machine has |
 //! | [`driver`] | the only clock and the loops that drive edge and cloud |
+//! | [`energy`] | the machine's energy counters |
+//! | [`gguf`] | a writer of llama.cpp's model files |
 //! | [`net`] | emulation of a network under the UDP socket |
 //! | [`record`] | the run log, its replay, latency samples, two ends side by side |
 //! | `training` | the pair of models that ships: corpus, tokenizer, training (feature `torch`) |
@@ -20,7 +23,10 @@
 )]
 
 pub mod backend;
+pub mod doctor;
 pub mod driver;
+pub mod energy;
+pub mod gguf;
 pub mod net;
 pub mod record;
 #[cfg(feature = "torch")]

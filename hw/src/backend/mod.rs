@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`emulated`] | plays recorded texts with their latencies, in real time |
+//! | `llama` | llama.cpp: any GGUF file, as draft and as target (feature `llama`) |
 //! | [`table`] | a tiny language model with real distributions, for exactness tests |
 //! | `torch` | libtorch: Llama-family decoders (feature `torch`) |
 //! | [`padded`] | a device emulator: any model, made to take at least a given time |
@@ -13,6 +14,8 @@
 //! session; a panic ends the endpoint.
 
 pub mod emulated;
+#[cfg(feature = "llama")]
+pub mod llama;
 pub mod padded;
 pub mod table;
 #[cfg(feature = "torch")]
@@ -79,6 +82,24 @@ pub trait TargetModel {
 
     /// Forgets a session; one that it does not know is no mistake.
     fn close(&mut self, session: SessionId);
+}
+
+/// A model that hands out its logits, for whoever records what it knows besides its answers: the
+/// recorder of texts, and tests.
+pub trait Logits {
+    /// Cuts the session's cache back to `keep` output tokens, evaluates `feed`, and returns the logits
+    /// of what follows, one for each id of the vocabulary: those that a draft step of the same `keep`
+    /// and `feed` proposes from, or that a verification without drafts decides by. `feed` is empty only
+    /// right after prefill.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn logits(
+        &mut self,
+        session: SessionId,
+        keep: u32,
+        feed: &[TokenId],
+    ) -> Result<Vec<f32>, ModelError>;
 }
 
 /// Why a model has no answer. All but [`Self::Broken`] is of one session.
