@@ -64,6 +64,15 @@ pub(super) struct Heads {
     pub(super) value: Tensor,
 }
 
+impl Heads {
+    /// Those of `rows` tokens from `at` on, where they are `[tokens, heads, head_dim]`.
+    pub(super) fn rows(&self, at: i64, rows: i64) -> Self {
+        let [query, key, value] =
+            [&self.query, &self.key, &self.value].map(|heads| heads.narrow(0, at, rows));
+        Self { layer: self.layer, query, key, value }
+    }
+}
+
 impl Decoder {
     /// Random parameters from a seed: normal with standard deviation .02, those that write to the
     /// residual stream smaller with depth (Radford et al. 2019). It seeds libtorch's global generator.
