@@ -78,6 +78,24 @@ pub trait TargetModel {
     fn close(&mut self, session: SessionId);
 }
 
+/// A model that hands out its logits, for whoever records what it knows besides its answers: the
+/// recorder of texts, and tests.
+pub trait Logits {
+    /// Cuts the session's cache back to `keep` output tokens, evaluates `feed`, and returns the logits
+    /// of what follows, one for each id of the vocabulary: those that a draft step of the same `keep`
+    /// and `feed` proposes from, or that a verification without drafts decides by. `feed` is empty only
+    /// right after prefill.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn logits(
+        &mut self,
+        session: SessionId,
+        keep: u32,
+        feed: &[TokenId],
+    ) -> Result<Vec<f32>, ModelError>;
+}
+
 /// Why a model has no answer. All but [`Self::Broken`] is of one session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {

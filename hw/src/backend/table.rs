@@ -14,7 +14,7 @@ use pipesd_core::message::Request;
 use pipesd_core::seed::Seed;
 use pipesd_core::verification::{Claim, Decision, Sampling};
 
-use super::{DraftModel, ModelError, TargetModel};
+use super::{DraftModel, Logits, ModelError, TargetModel};
 
 /// Logits by the last two tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +141,16 @@ impl Cache {
         let position = (open.text.len() - open.prompt) as u32;
         Ok((&self.table, open, position))
     }
+
+    fn logits(
+        &mut self,
+        session: SessionId,
+        keep: u32,
+        feed: &[TokenId],
+    ) -> Result<Vec<f32>, ModelError> {
+        let (table, open, _) = self.evaluate(session, keep, feed)?;
+        Ok(table.logits(&open.text).to_vec())
+    }
 }
 
 /// The draft model.
@@ -152,6 +162,28 @@ impl TableDraft {
     #[must_use]
     pub const fn new(table: Table) -> Self {
         Self(Cache { table, open: BTreeMap::new() })
+    }
+}
+
+impl Logits for TableDraft {
+    fn logits(
+        &mut self,
+        session: SessionId,
+        keep: u32,
+        feed: &[TokenId],
+    ) -> Result<Vec<f32>, ModelError> {
+        self.0.logits(session, keep, feed)
+    }
+}
+
+impl Logits for TableTarget {
+    fn logits(
+        &mut self,
+        session: SessionId,
+        keep: u32,
+        feed: &[TokenId],
+    ) -> Result<Vec<f32>, ModelError> {
+        self.0.logits(session, keep, feed)
     }
 }
 
