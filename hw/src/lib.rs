@@ -6,6 +6,7 @@
 //! | [`backend`] | models: emulated, tiny tables; llama.cpp and libtorch are to come |
 //! | [`driver`] | the only clock and the loops that drive edge and cloud |
 //! | [`net`] | emulation of a network under the UDP socket |
+//! | [`pair`] | which draft stands for which target; prompts, tokens, vocabularies |
 //! | [`record`] | the run log, its replay, latency samples, two ends side by side |
 //! | [`transport`] | messages over QUIC: tickets, limits, `Sent`, cancel |
 //!
@@ -21,5 +22,6 @@
 pub mod backend;
 pub mod driver;
 pub mod net;
+pub mod pair;
 pub mod record;
 pub mod transport;
