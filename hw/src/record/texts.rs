@@ -8,8 +8,6 @@
 //! One difference to a live run remains: there a draft may evaluate several pending tokens in one call,
 //! which moves logits by rounding. Who compares texts looks at `target_gap`.
 
-use std::collections::BTreeMap;
-
 use pipesd_core::contract::DraftStep;
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::Request;
@@ -67,8 +65,7 @@ where
             return Err(ModelError::Refused("the recording was interrupted".into()));
         }
     }
-    let trace =
-        Trace { format: Trace::FORMAT.into(), source: source.into(), timing: None, texts };
+    let trace = Trace { format: Trace::FORMAT.into(), source: source.into(), timing: None, texts };
     trace.validate().map_err(|error| ModelError::Refused(error.to_string()))?;
     Ok(trace)
 }
