@@ -120,9 +120,9 @@ fn folder(path: &Path) -> Result<String, String> {
     let index = path.join("model.safetensors.index.json");
     let files: Vec<String> = if index.exists() {
         let map = json(&index)?;
-        let map = map["weight_map"].as_object().ok_or_else(|| {
-            format!("{}: it has no `weight_map`", index.display())
-        })?;
+        let map = map["weight_map"]
+            .as_object()
+            .ok_or_else(|| format!("{}: it has no `weight_map`", index.display()))?;
         let mut files: Vec<String> =
             map.values().filter_map(Value::as_str).map(str::to_owned).collect();
         files.sort_unstable();

@@ -169,9 +169,11 @@ impl TryFrom<WrittenModel> for ModelSpec {
         let dtype = match (engine, dtype, device) {
             (Engine::Llama, None, None) => Dtype::AsStored,
             (Engine::Llama, ..) => {
-                return Err("`dtype` and `device` are for engine torch: a GGUF file has its number \
+                return Err(
+                    "`dtype` and `device` are for engine torch: a GGUF file has its number \
                             format, and llama.cpp runs on the processor here"
-                    .into());
+                        .into(),
+                );
             }
             (Engine::Torch, Some(dtype), _) => dtype,
             (Engine::Torch, None, _) => {
@@ -201,8 +203,9 @@ impl TryFrom<Written> for PairSpec {
         if template.matches(PLACEHOLDER).count() != 1 {
             return Err(format!("`template` must have {PLACEHOLDER} in it, once"));
         }
-        within("stop", stop.len() as u32, STOPS_MAX as u32)
-            .map_err(|_| format!("`stop` has {} entries, it must have 1 to {STOPS_MAX}", stop.len()))?;
+        within("stop", stop.len() as u32, STOPS_MAX as u32).map_err(|_| {
+            format!("`stop` has {} entries, it must have 1 to {STOPS_MAX}", stop.len())
+        })?;
         if prompts.is_empty() {
             return Err("`prompts` must name at least one file".into());
         }
@@ -305,18 +308,18 @@ threads = 2
     fn what_is_wrong_is_told_with_its_line() {
         for (from, to, line, told) in [
             ("threads = 2", "threads = 2\nfoo = 1", 18, "unknown field `foo`"),
-            ("threads = 2", "", 14, "missing field `threads`"),
-            ("threads = 2", "threads = 0", 14, "`threads` is 0, it must be 1 to 256"),
-            ("dtype = \"f32\"", "dtype = \"f64\"", 17, "unknown variant `f64`"),
-            ("dtype = \"f32\"", "", 14, "needs a `dtype`: f32, bf16 or f16"),
-            ("threads = 1", "threads = 1\ndevice = \"cuda\"", 10, "are for engine torch"),
+            ("threads = 2", "", 13, "missing field `threads`"),
+            ("threads = 2", "threads = 0", 13, "`threads` is 0, it must be 1 to 256"),
+            ("dtype = \"f32\"", "dtype = \"f64\"", 16, "unknown variant `f64`"),
+            ("dtype = \"f32\"", "", 13, "needs a `dtype`: f32, bf16 or f16"),
+            ("threads = 1", "threads = 1\ndevice = \"cuda\"", 9, "are for engine torch"),
             ("\"Q: {prompt}\\nA:\"", "\"Q:\"", 2, "`template` must have {prompt} in it, once"),
             ("[\"</s>\", 7]", "[]", 2, "`stop` has 0 entries, it must have 1 to 64"),
             ("[\"</s>\", 7]", "[1.5]", 5, "a stop is a token (text) or an id (number)"),
             ("[\"prompts.jsonl\"]", "[]", 2, "`prompts` must name at least one file"),
             ("= 300", "= 0", 2, "`vocabulary` is 0, it must be 1 to"),
-            ("engine = \"torch\"", "engine = \"onnx\"", 15, "expected `llama` or `torch`"),
-            ("[tiny.target]", "[tiny.traget]", 14, "unknown field `traget`"),
+            ("engine = \"torch\"", "engine = \"onnx\"", 14, "expected `llama` or `torch`"),
+            ("[tiny.target]", "[tiny.traget]", 13, "unknown field `traget`"),
         ] {
             assert_eq!(ENTRY.matches(from).count(), 1, "{from}");
             let error = parse(&ENTRY.replace(from, to)).expect_err(to);

@@ -7,6 +7,7 @@
 //! | `token_bytes` | what each id means, in bytes: from tokenizer.json |
 //! | `vocabulary` | its hash, and where two vocabularies differ |
 //! | `tokenizer` | prompts to ids, ids to text as they come |
+//! | `open` | from an entry to models at work |
 //! | `check` | what of a pair is there, and what is wrong with it |
 //!
 //! An edge has the draft, tokenizer.json and the prompts; a cloud has the target. Whether the two speak
@@ -14,6 +15,7 @@
 
 mod check;
 mod entry;
+mod open;
 mod prompts;
 mod token_bytes;
 mod tokenizer;
@@ -24,6 +26,7 @@ use std::path::Path;
 
 pub use self::check::{Found, Piece};
 pub use self::entry::{Dtype, Engine, ModelSpec, Pair, PairSpec, Place, Stop, parse};
+pub use self::open::{Draft, Target};
 pub use self::prompts::{Prompt, read_prompts};
 pub use self::token_bytes::token_bytes;
 pub use self::tokenizer::{TextStream, Tokenizer};

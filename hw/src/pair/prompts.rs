@@ -60,10 +60,8 @@ fn read_file(path: &Path) -> Result<Vec<Prompt>, PairError> {
     let text = read(path)?;
     let mut prompts = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let at_line = |problem: String| PairError {
-            place: format!("{}:{number}", path.display()),
-            problem,
-        };
+        let at_line =
+            |problem: String| PairError { place: format!("{}:{number}", path.display()), problem };
         let mut prompt: Prompt = serde_json::from_str(line).map_err(|error| {
             at_line(format!("{error}; a line is an object with a string \"prompt\""))
         })?;

@@ -59,7 +59,8 @@ pub fn token_bytes(path: &Path, vocabulary: u32) -> Result<TokenBytes, PairError
     let mut beyond = 0;
     let plain = file.model.vocab.iter().map(|(text, &id)| (id, undone(text, writing)));
     // Later, so that they win: an added token may stand in the model's vocabulary as well.
-    let added = file.added_tokens.iter().map(|added| (added.id, added.content.clone().into_bytes()));
+    let added =
+        file.added_tokens.iter().map(|added| (added.id, added.content.clone().into_bytes()));
     for (id, bytes) in plain.chain(added) {
         match entries.get_mut(id as usize) {
             Some(entry) => *entry = Some(bytes),
@@ -158,7 +159,10 @@ mod tests {
         bytes.sort_unstable();
         assert_eq!(bytes, (0..=u8::MAX).collect::<Vec<_>>());
         // As GPT-2's encoder has them.
-        assert_eq!(['Ġ', 'Ċ', 'ĉ', 'A', 'é'].map(byte_of), [b' ', b'\n', b'\t', b'A', 0xe9].map(Some));
+        assert_eq!(
+            ['Ġ', 'Ċ', 'ĉ', 'A', 'é'].map(byte_of),
+            [b' ', b'\n', b'\t', b'A', 0xe9].map(Some)
+        );
         assert_eq!(byte_of('▁'), None);
     }
 

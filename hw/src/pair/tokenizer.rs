@@ -61,7 +61,8 @@ impl Tokenizer {
         let ids = encode(&self.encoder, text).map_err(wrong)?;
         let (shown, size) = (text.chars().take(40).collect::<String>(), self.bytes.size());
         if let Some(beyond) = ids.iter().find(|id| **id >= size) {
-            let problem = format!("{shown:?} has the id {beyond}, the pair's vocabulary has {size}");
+            let problem =
+                format!("{shown:?} has the id {beyond}, the pair's vocabulary has {size}");
             return Err(wrong(problem));
         }
         if ids.is_empty() {

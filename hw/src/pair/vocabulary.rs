@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use pipesd_core::wire::{Vocabulary, VocabularyBlock, VocabularyDigest, VOCABULARY_BLOCK};
+use pipesd_core::wire::{VOCABULARY_BLOCK, Vocabulary, VocabularyBlock, VocabularyDigest};
 use ring::digest::{SHA256, digest};
 
 /// What the ids 0, 1, ... of a model mean, in bytes: as far as both models of a pair use them, without a
@@ -128,11 +128,8 @@ impl TokenBytes {
             let id = first + at as u32;
             let (draft, target) = (ours(id), theirs.tokens.get(at));
             let same = draft.map(VocabularyBlock::cut) == target.map(Vec::as_slice);
-            let difference = || Difference {
-                id,
-                draft: draft.map(<[u8]>::to_vec),
-                target: target.cloned(),
-            };
+            let difference =
+                || Difference { id, draft: draft.map(<[u8]>::to_vec), target: target.cloned() };
             (!same).then(difference)
         })
     }
@@ -197,7 +194,9 @@ mod tests {
             assert_eq!(Some(&found), draft.difference(&target).as_ref());
             assert_eq!(
                 found.to_string(),
-                format!("id {id} is \"token {id}\" to the draft, \"other\" to the target: they are not a pair")
+                format!(
+                    "id {id} is \"token {id}\" to the draft, \"other\" to the target: they are not a pair"
+                )
             );
         }
         assert_eq!(draft.other_block(&draft.blocks()), None);
@@ -219,6 +218,9 @@ mod tests {
     fn what_a_peer_calls_a_token_does_no_harm_to_a_terminal() {
         let difference = Difference { id: 1, draft: None, target: Some(b"\x1b[2J\"\xff".to_vec()) };
         let told = difference.to_string();
-        assert_eq!(told, r#"id 1 is nothing to the draft, "\x1b[2J\"\xff" to the target: they are not a pair"#);
+        assert_eq!(
+            told,
+            r#"id 1 is nothing to the draft, "\x1b[2J\"\xff" to the target: they are not a pair"#
+        );
     }
 }

@@ -25,7 +25,11 @@ fn tokens(size: u32, changed: Option<u32>) -> Arc<TokenBytes> {
 fn the_edge_is_told_the_first_id_that_differs_and_what_it_is_at_both_ends() {
     run(async {
         for (ours, theirs, told) in [
-            (tokens(1000, None), tokens(1000, Some(0)), r#"id 0 is "t0" to the draft, "changed" to"#),
+            (
+                tokens(1000, None),
+                tokens(1000, Some(0)),
+                r#"id 0 is "t0" to the draft, "changed" to"#,
+            ),
             (tokens(1000, None), tokens(1000, Some(700)), r#"id 700 is "t700" to the draft"#),
             (tokens(1000, Some(999)), tokens(1000, None), r#"id 999 is "changed" to the draft"#),
             (
@@ -38,8 +42,7 @@ fn the_edge_is_told_the_first_id_that_differs_and_what_it_is_at_both_ends() {
             let mut server = serve(&speaks(&theirs));
             let ticket = server.ticket(server.address());
             let settings = speaks(&ours);
-            let (edge, why) =
-                tokio::join!(connect(&ticket, &settings, None), refusal(&mut server));
+            let (edge, why) = tokio::join!(connect(&ticket, &settings, None), refusal(&mut server));
             let error = edge.expect_err("another vocabulary");
             assert!(matches!(error, TransportError::Vocabulary(_)), "{error}");
             assert!(error.to_string().contains(told), "{error}");
