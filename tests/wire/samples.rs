@@ -7,7 +7,8 @@ use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::time::Duration;
 use pipesd_core::verification::{Drafting, Evidence, Temperature, Terms, Verification};
 use pipesd_core::wire::{
-    ClientHello, Refusal, ServerHello, VERSION, Vocabulary, VocabularyBlock, VocabularyDigest, encode,
+    ClientHello, Refusal, ServerHello, VERSION, Vocabulary, VocabularyBlock, VocabularyDigest,
+    encode,
 };
 
 /// Ids alone, and little padding.

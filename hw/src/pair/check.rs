@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::entry::{Engine, ModelSpec, Pair};
+use super::open::read_table;
 use super::prompts::read_prompts;
 use super::token_bytes::token_bytes;
 use super::tokenizer::stops;
@@ -65,6 +66,7 @@ impl Pair {
         let piece = self.piece(what, &spec.path, |path| match spec.engine {
             Engine::Llama => gguf(path),
             Engine::Torch => folder(path),
+            Engine::Table => read_table(path).map(|_| "a table of a seed".to_owned()),
         });
         let (published, licence) = (spec.published.clone(), spec.licence.clone());
         Piece { published, licence, ..piece }

@@ -60,6 +60,9 @@ pub enum Engine {
     Llama,
     /// libtorch, from a Hugging Face folder.
     Torch,
+    /// A tiny random model in a file of three lines, [`crate::backend::table`]: for tests of all that is
+    /// around models.
+    Table,
 }
 
 impl Engine {
@@ -69,15 +72,7 @@ impl Engine {
         match self {
             Self::Llama => "llama",
             Self::Torch => "torch",
-        }
-    }
-
-    /// Whether this program was built with it.
-    #[must_use]
-    pub const fn is_built(self) -> bool {
-        match self {
-            Self::Llama => cfg!(feature = "llama"),
-            Self::Torch => cfg!(feature = "torch"),
+            Self::Table => "table",
         }
     }
 }
@@ -167,8 +162,8 @@ impl TryFrom<WrittenModel> for ModelSpec {
         let WrittenModel { engine, path, threads, dtype, device, published, licence } = written;
         within("threads", threads, THREADS_MAX)?;
         let dtype = match (engine, dtype, device) {
-            (Engine::Llama, None, None) => Dtype::AsStored,
-            (Engine::Llama, ..) => {
+            (Engine::Llama | Engine::Table, None, None) => Dtype::AsStored,
+            (Engine::Llama | Engine::Table, ..) => {
                 return Err(
                     "`dtype` and `device` are for engine torch: a GGUF file has its number \
                             format, and llama.cpp runs on the processor here"
@@ -194,8 +189,8 @@ impl TryFrom<Written> for PairSpec {
         let tokenizer = match (tokenizer, target.engine) {
             (Some(path), _) => path,
             (None, Engine::Torch) => target.path.join("tokenizer.json"),
-            (None, Engine::Llama) => {
-                return Err("a target of engine llama has no folder: `tokenizer` must name a \
+            (None, Engine::Llama | Engine::Table) => {
+                return Err("the target is a file, not a folder: `tokenizer` must name a \
                             tokenizer.json"
                     .into());
             }
@@ -318,7 +313,12 @@ threads = 2
             ("[\"</s>\", 7]", "[1.5]", 5, "a stop is a token (text) or an id (number)"),
             ("[\"prompts.jsonl\"]", "[]", 2, "`prompts` must name at least one file"),
             ("= 300", "= 0", 2, "`vocabulary` is 0, it must be 1 to"),
-            ("engine = \"torch\"", "engine = \"onnx\"", 14, "expected `llama` or `torch`"),
+            (
+                "engine = \"torch\"",
+                "engine = \"onnx\"",
+                14,
+                "expected one of `llama`, `torch`, `table`",
+            ),
             ("[tiny.target]", "[tiny.traget]", 13, "unknown field `traget`"),
         ] {
             assert_eq!(ENTRY.matches(from).count(), 1, "{from}");

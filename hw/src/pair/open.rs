@@ -1,9 +1,15 @@
 //! From an entry to models at work, each by its engine.
 
-use super::PairError;
+use std::path::Path;
+
+use pipesd_core::seed::Seed;
+use serde::Deserialize;
+
 use super::entry::{Engine, ModelSpec, Pair};
 use super::token_bytes::token_bytes;
 use super::vocabulary::TokenBytes;
+use super::{PairError, read};
+use crate::backend::table::{Table, TableDraft, TableTarget, VOCABULARY_MAX};
 use crate::backend::{DraftModel, Logits, ModelError, TargetModel};
 
 /// A draft that can be recorded, too.
@@ -13,6 +19,22 @@ impl<M: DraftModel + Logits> Draft for M {}
 /// A target that can be recorded, too.
 pub trait Target: TargetModel + Logits {}
 impl<M: TargetModel + Logits> Target for M {}
+
+impl Engine {
+    /// Whether this program has it.
+    #[must_use]
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Llama | Self::Torch => false,
+            Self::Table => true,
+        }
+    }
+}
+
+/// What an engine that is not there does.
+fn absent(engine: Engine) -> ModelError {
+    ModelError::Refused(format!("this program has no engine `{}`", engine.name()))
+}
 
 impl Pair {
     /// What the draft's ids mean, of its own file: the ids that both models use.
@@ -36,7 +58,8 @@ impl Pair {
         let size = self.spec.vocabulary;
         match model.engine {
             Engine::Torch => token_bytes(&path.join("tokenizer.json"), size),
-            Engine::Llama => engines::gguf_bytes(&path, size),
+            Engine::Llama => Err(PairError::new(&path, absent(model.engine))),
+            Engine::Table => token_bytes(&self.path(&self.spec.tokenizer), size),
         }
     }
 
@@ -44,41 +67,55 @@ impl Pair {
     ///
     /// # Errors
     /// If it cannot be loaded.
-    pub fn open_draft(&self, context: u32) -> Result<Box<dyn Draft>, ModelError> {
-        engines::draft(self, context)
+    pub fn open_draft(&self, _context: u32) -> Result<Box<dyn Draft>, ModelError> {
+        let spec = &self.spec.draft;
+        match spec.engine {
+            Engine::Llama | Engine::Torch => Err(absent(spec.engine)),
+            Engine::Table => Ok(Box::new(TableDraft::new(self.table(spec)?))),
+        }
     }
 
     /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for.
     ///
     /// # Errors
     /// If it cannot be loaded.
-    pub fn open_target(&self, context: Option<u32>) -> Result<Box<dyn Target>, ModelError> {
-        engines::target(self, context)
+    pub fn open_target(&self, _context: Option<u32>) -> Result<Box<dyn Target>, ModelError> {
+        let spec = &self.spec.target;
+        match spec.engine {
+            Engine::Llama | Engine::Torch => Err(absent(spec.engine)),
+            Engine::Table => Ok(Box::new(TableTarget::new(self.table(spec)?))),
+        }
+    }
+
+    /// A table as its file says, over the pair's vocabulary.
+    fn table(&self, spec: &ModelSpec) -> Result<Table, ModelError> {
+        let path = self.path(&spec.path);
+        let refused =
+            |problem: String| ModelError::Refused(PairError::new(&path, problem).to_string());
+        let TableFile { seed, spread, apart } = read_table(&path).map_err(refused)?;
+        let size = self.spec.vocabulary;
+        if !(2..=VOCABULARY_MAX).contains(&size) {
+            return Err(refused(format!("a table is over 2 to {VOCABULARY_MAX} ids, not {size}")));
+        }
+        let target = Table::target(size, spread, Seed(seed));
+        Ok(if apart == 0.0 { target } else { target.draft(apart, Seed(seed)) })
     }
 }
 
-/// What each engine does for a pair, where it was built in.
-mod engines {
-    use std::path::Path;
+/// A table model, as its file says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableFile {
+    /// Of a pair the same.
+    seed: u64,
+    /// Logits are uniform in ± this.
+    spread: f32,
+    /// A draft's are moved by up to ± this.
+    #[serde(default)]
+    apart: f32,
+}
 
-    use super::{Draft, ModelError, Pair, PairError, Target, TokenBytes};
-
-    fn missing(pair: &Pair) -> ModelError {
-        ModelError::Refused(format!("pair `{}`: its engine was not built in", pair.name))
-    }
-
-    pub(super) fn gguf_bytes(path: &Path, _vocabulary: u32) -> Result<TokenBytes, PairError> {
-        Err(PairError::new(path, "the engine `llama` was not built in"))
-    }
-
-    pub(super) fn draft(pair: &Pair, _context: u32) -> Result<Box<dyn Draft>, ModelError> {
-        Err(missing(pair))
-    }
-
-    pub(super) fn target(
-        pair: &Pair,
-        _context: Option<u32>,
-    ) -> Result<Box<dyn Target>, ModelError> {
-        Err(missing(pair))
-    }
+pub(super) fn read_table(path: &Path) -> Result<TableFile, String> {
+    let text = read(path).map_err(|error| error.problem)?;
+    toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())
 }
