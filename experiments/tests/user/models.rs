@@ -50,7 +50,7 @@ fn pair(name: &str) -> (PathBuf, String) {
     let function = json!({"id": "f-1", "family": "functions", "prompt": "def f"});
     write(&folder, "functions.jsonl", &format!("{function}\n"));
     let entry = format!(
-        "[tables]\ndescription = 'tables'\ntokenizer = 'tokenizer.json'\ntemplate = 'Q: {{prompt}} A:'\n\
+        "[tables]\ndescription = 'tables'\ntokenizer = 'tokenizer.json'\ntemplate = 'Q: {{prompt}}'\n\
          stop = ['<|end|>']\nprompts = ['sums.jsonl', 'functions.jsonl']\nmax_new_tokens = 40\n\
          vocabulary = {IDS}\n\
          draft = {{ engine = 'table', path = 'draft.toml', threads = 1 }}\n\
@@ -125,13 +125,20 @@ fn a_pair_decodes_the_same_whatever_the_method() {
         .collect();
     // The files take turns, and begin anew.
     assert_eq!(ids, ["sum-1", "f-1", "sum-2", "sum-1"]);
-    assert_eq!(live["decoded"][0]["text"], live["decoded"][3]["text"]);
+    assert_eq!(live["texts"][0], live["texts"][3]);
+    assert_ne!(live["texts"][0], live["texts"][1]);
     assert!(first["acceptance_rate"].as_f64() > Some(0.05), "{first}");
     for more in [["hsl", "payload=lazy"], ["edgellm", "payload=full"], ["pipesd", "payload=ids"]] {
         let [method, payload] = more;
         let arguments = [&plain[..], &["--method", method, "--set", payload]].concat();
         assert_eq!(testbed(&file, &arguments)["live"]["texts"], live["texts"], "{more:?}");
     }
+    let warm = ["--temperature", "0.8", "--set", "drafting=coupled"];
+    let warm = [&plain[..], &warm].concat();
+    let drawn = testbed(&file, &[&warm[..], &["--method", "vanilla"]].concat());
+    // Noise is each request's own.
+    assert_ne!(drawn["live"]["texts"][0], drawn["live"]["texts"][3]);
+    assert_eq!(testbed(&file, &warm)["live"]["texts"], drawn["live"]["texts"]);
     let sums = testbed(&file, &["--plain", "--requests", "2", "--family", "sums"]);
     assert_eq!(sums["live"]["decoded"][1]["id"], "sum-2");
     let words = ["testbed", "--backend", "models", "--pair", &file, "--plain", "--requests", "1"];
@@ -162,10 +169,14 @@ fn a_pair_is_recorded_with_its_texts_and_simulated_from_them() {
         let rollouts = text["rollouts"].as_object().expect("rollouts");
         assert!(rollouts.values().all(|steps| steps.as_array().map(Vec::len) == Some(80)));
     }
-    let simulate = ["simulate", "--profile", recording, "--method", "pipesd", "--json"];
-    let simulated = stdout(&[&simulate[..], &["--seeds", "1"], &quick].concat());
+    // Each text once, by another method.
+    let positions = texts.iter().map(|text| text["positions"].as_array().map_or(0, Vec::len));
+    let tokens = positions.sum::<usize>().to_string();
+    let simulate = ["simulate", "--profile", recording, "--method", "vanilla", "--json"];
+    let once = ["--seeds", "1", "--tokens", &tokens];
+    let simulated = stdout(&[&simulate[..], &once, &quick].concat());
     let simulated: Value = serde_json::from_str(&simulated).expect("a document");
-    assert!(simulated["acceptance_rate"].is_object() || simulated["acceptance_rate"].is_number());
+    assert_eq!(simulated["output_tokens"].as_f64().map(|tokens| tokens.to_string()), Some(tokens));
 }
 
 /// Another target than the draft was made for: the edge says which token differs.
