@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# All checks of the project: formatting, lints, docs, tests, with and without the live testbed. Needs
-# Rust, a C compiler, and Chromium to look at the report: on Debian it is installed if it is missing;
+# All checks of the project: formatting, lints, docs, tests, with and without the live testbed and its
+# model backends. Needs Rust; `setup.sh` fetches what the backends are built with (a C++ compiler from Debian,
+# if it is missing). Chromium looks at the report: on Debian it is installed if it is missing;
 # PIPESD_SKIP_BROWSER=1 does without.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -29,10 +30,12 @@ install_browser() {
 if [ "${PIPESD_SKIP_BROWSER:-}" != 1 ] && ! have_browser; then
     step install_browser
 fi
+step ./setup.sh
 step cargo fmt --all --check
-step cargo clippy --workspace --all-targets --features pipesd/live --locked -- -D warnings
-# What the README's first command builds: without the testbed, nothing of it may be missed.
+step cargo clippy --workspace --all-targets --features pipesd/models --locked -- -D warnings
+# What the README's first command builds, and the testbed without models: nothing of them may be missed.
 step cargo clippy --locked -- -D warnings
-RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --features pipesd/live --no-deps \
+step cargo clippy -p pipesd -p pipesd-hw --all-targets --features pipesd/live --locked -- -D warnings
+RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --features pipesd/models --no-deps \
     --document-private-items --locked
-step cargo test --workspace --features pipesd/live --locked
+step cargo test --workspace --features pipesd/models --locked

@@ -12,6 +12,7 @@
 //! | [`recording`] | a folder of run logs, and the profile that is made of it |
 //! | [`fidelity`] | live against simulated |
 //! | [`table`] | cells of the paper's Table 1, live |
+//! | [`virtual_time`] | real models behind the simulator's links |
 //!
 //! Only what is here depends on `pipesd-hw`; without the feature `live` none of it is built.
 
@@ -24,6 +25,7 @@ pub(crate) mod recording;
 pub(crate) mod report;
 pub(crate) mod scene;
 pub(crate) mod table;
+pub(crate) mod virtual_time;
 
 use std::sync::{OnceLock, mpsc};
 use std::thread;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`emulated`] | plays recorded texts with their latencies, in real time |
 //! | [`table`] | a tiny language model with real distributions, for exactness tests |
+//! | `torch` | libtorch: Llama-family decoders (feature `torch`) |
 //! | [`padded`] | a device emulator: any model, made to take at least a given time |
 //!
 //! A model lives on a thread of its own, is called for one piece of work after another, and may block.
@@ -14,6 +15,8 @@
 pub mod emulated;
 pub mod padded;
 pub mod table;
+#[cfg(feature = "torch")]
+pub mod torch;
 
 use pipesd_core::blob::Blob;
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};

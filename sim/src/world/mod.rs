@@ -3,6 +3,7 @@
 //! It carries out what the state machines ask for and knows nothing of methods: no branch here (or
 //! anywhere in sim) looks at a trigger, an upload policy or a verification rule.
 
+mod answers;
 mod canary;
 mod models;
 mod stage;
@@ -24,6 +25,8 @@ use pipesd_core::time::Instant;
 use pipesd_core::trace::TraceText;
 use pipesd_core::verification::Temperature;
 
+pub use self::answers::RealModels;
+use self::answers::{Answers, Real};
 pub use self::canary::Canary;
 use self::models::Texts;
 pub(crate) use self::models::Truth;
@@ -110,6 +113,14 @@ pub enum RunError {
         /// Where.
         position: u32,
     },
+    /// A model from outside has no answer.
+    #[error("{session}: the model does not answer: {problem}")]
+    Model {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        problem: String,
+    },
     /// The event loop did not come to an end.
     #[error("no end after {occurrences} events; the last was {actor}'s")]
     Endless {
@@ -137,7 +148,25 @@ const OCCURRENCES_PER_TOKEN_MAX: u64 = 100_000;
 /// # Errors
 /// See [`RunError`]; every invariant is checked, whatever the build.
 pub fn run(setup: &Setup, seed: Seed) -> Result<RunResult, RunError> {
-    World::new(setup, seed, None).run()
+    World::new(setup, seed, None, texts(setup, seed)).run()
+}
+
+/// Simulates one run in which `models` answer in the place of the profile's texts: their tokens, and the
+/// profile's times. The profile's `vocabulary` is what messages are sized by.
+///
+/// # Errors
+/// As [`run`], and if a model cannot answer.
+pub fn run_real(
+    setup: &Setup,
+    seed: Seed,
+    models: &mut dyn RealModels,
+) -> Result<RunResult, RunError> {
+    let answers = Answers::Real(Real::new(models, Arc::clone(&setup.profile), seed));
+    World::new(setup, seed, None, answers).run()
+}
+
+fn texts<'a>(setup: &Setup, seed: Seed) -> Answers<'a> {
+    Answers::Simulated(Texts::new(Arc::clone(&setup.profile), seed))
 }
 
 /// Simulates one run in which every edge follows a script in the place of its method's trigger,
@@ -146,7 +175,7 @@ pub fn run(setup: &Setup, seed: Seed) -> Result<RunResult, RunError> {
 /// # Errors
 /// As [`run`].
 pub fn run_scripted(setup: &Setup, seed: Seed, script: &Script) -> Result<RunResult, RunError> {
-    World::new(setup, seed, Some(script)).run()
+    World::new(setup, seed, Some(script), texts(setup, seed)).run()
 }
 
 /// The link as it is in the run with this seed: a bandwidth trace begins where the seed says.
@@ -187,13 +216,18 @@ struct World<'a> {
     setup: &'a Setup,
     edges: Vec<Edge>,
     cloud: Cloud,
-    stage: Stage,
+    stage: Stage<'a>,
+    /// Output tokens of each edge's requests at most.
+    tokens: u64,
     requests_left: Vec<u64>,
 }
 
 impl<'a> World<'a> {
-    fn new(setup: &'a Setup, seed: Seed, script: Option<&Script>) -> Self {
-        let requests = requests(setup);
+    fn new(setup: &'a Setup, seed: Seed, script: Option<&Script>, answers: Answers<'a>) -> Self {
+        let (requests, tokens) = match &answers {
+            Answers::Simulated(_) => (requests(setup), whole_tokens(setup)),
+            Answers::Real(real) => (real.models.requests(), real.models.tokens()),
+        };
         let edge = |number| {
             let config = setup.edge_config(seed, number);
             match script {
@@ -205,7 +239,8 @@ impl<'a> World<'a> {
             setup,
             edges: (0..setup.edges).map(edge).collect(),
             cloud: Cloud::new(setup.cloud),
-            stage: Stage::new(setup, seed),
+            stage: Stage::new(setup, seed, answers),
+            tokens,
             requests_left: vec![requests; setup.edges as usize],
         };
         for edge in 0..setup.edges {
@@ -216,7 +251,7 @@ impl<'a> World<'a> {
 
     fn run(mut self) -> Result<RunResult, RunError> {
         let limit = OCCURRENCES_PER_TOKEN_MAX
-            .saturating_mul(whole_tokens(self.setup).max(1))
+            .saturating_mul(self.tokens.max(1))
             .saturating_mul(u64::from(self.setup.edges));
         let mut occurrences = 0;
         let mut now = Instant::ZERO;

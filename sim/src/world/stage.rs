@@ -13,12 +13,9 @@ use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudLedger;
 use pipesd_core::time::{Duration, Instant};
 use pipesd_core::tuner::Fit;
-use pipesd_core::verification::Decision;
 
-use super::models::Texts;
-use super::{
-    Canary, Recording, RunError, Setup, edge_of, ends_session, link_in_run, request, session_id,
-};
+use super::answers::{Answers, End};
+use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, link_in_run, session_id};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
 use crate::profile::Profile;
@@ -104,7 +101,7 @@ impl Wire {
     }
 }
 
-pub(super) struct Stage {
+pub(super) struct Stage<'a> {
     pub(super) queue: EventQueue<Occurrence>,
     pub(super) nodes: Vec<Node>,
     pub(super) cloud_ledger: CloudLedger,
@@ -113,7 +110,7 @@ pub(super) struct Stage {
     /// Edges whose user has not gone home yet.
     pub(super) edges_busy: u32,
     profile: Arc<Profile>,
-    texts: Texts,
+    answers: Answers<'a>,
     format: WireFormat,
     seed: Seed,
     canary: Option<Canary>,
@@ -124,8 +121,8 @@ pub(super) struct Stage {
     prefill_gpu: Duration,
 }
 
-impl Stage {
-    pub(super) fn new(setup: &Setup, seed: Seed) -> Self {
+impl<'a> Stage<'a> {
+    pub(super) fn new(setup: &Setup, seed: Seed, answers: Answers<'a>) -> Self {
         let wire = |config: &LinkConfig, name: &str, edge: u32| {
             let config = link_in_run(config, seed);
             Wire {
@@ -158,7 +155,7 @@ impl Stage {
             failure: None,
             edges_busy: setup.edges,
             profile: Arc::clone(&setup.profile),
-            texts: Texts::new(Arc::clone(&setup.profile), seed),
+            answers,
             format: WireFormat { payload: setup.edge.method.payload, vocabulary },
             seed,
             canary: setup.canary,
@@ -170,7 +167,7 @@ impl Stage {
         }
     }
 
-    pub(super) const fn at(&mut self, at: At) -> StageSink<'_> {
+    pub(super) const fn at(&mut self, at: At) -> StageSink<'_, 'a> {
         StageSink { stage: self, at }
     }
 
@@ -191,10 +188,8 @@ impl Stage {
         let index = node.requests;
         node.requests += 1;
         // All edges draw from one list of prompts, each beginning at its own.
-        let number = index as usize + edge as usize;
-        let session = session_id(edge, index);
-        self.texts.begin(session, number);
-        request(session, self.texts.prompt_tokens(number), self.texts.limits(number), self.seed)
+        let number = index + u64::from(edge);
+        self.answers.begin(session_id(edge, index), number, self.seed)
     }
 
     /// What a model will answer, if it is running.
@@ -298,7 +293,7 @@ impl Stage {
                 let session = *session;
                 self.node(edge).arrived.retain(|(s, _, _)| *s != session);
                 self.cloud_ledger.close(session);
-                self.texts.end(session);
+                self.answers.end(session);
             }
             _ => {}
         }
@@ -355,47 +350,55 @@ impl Stage {
     }
 
     fn start(&mut self, now: Instant, at: At, id: WorkId, work: &Work) {
-        let (result, took) = match (at, work) {
-            (At::Edge(_), Work::Prefill { session, prompt, .. }) => {
-                let [took, _] = self.texts.prefill(*session, prompt.len());
+        if let (At::Edge(edge), Work::Fit(fit)) = (at, work) {
+            return self.start_fit(now, edge, id, fit);
+        }
+        match self.answer(at, work) {
+            Ok((result, took)) => {
+                let before = self.model(at).replace((id, result));
+                assert!(before.is_none(), "one piece of work at a time");
+                self.queue.push(now + took, Occurrence::Model(at));
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// What comes of a model's work, and when.
+    fn answer(&mut self, at: At, work: &Work) -> Result<(WorkResult, Duration), RunError> {
+        Ok(match (at, work) {
+            (At::Edge(_), Work::Prefill { session, prompt, sampling }) => {
+                let took = self.answers.prefill(End::Draft, *session, prompt, sampling)?;
                 (WorkResult::Prefilled, took)
             }
             (At::Edge(edge), Work::Draft(step)) => {
-                let Some((proposal, took)) = self.texts.draft(step) else {
-                    let (session, position) = (step.session, step.position());
-                    return self.fail(RunError::PastRollout { session, position });
-                };
+                let (proposal, claim, took) = self.answers.draft(step)?;
                 self.node(edge).draft_busy += took;
-                (WorkResult::Drafted { proposal, claim: None }, took)
+                (WorkResult::Drafted { proposal, claim: claim.map(Box::new) }, took)
             }
-            (At::Cloud, Work::Prefill { session, prompt, .. }) => {
-                let [_, took] = self.texts.prefill(*session, prompt.len());
+            (At::Cloud, Work::Prefill { session, prompt, sampling }) => {
+                let took = self.answers.prefill(End::Target, *session, prompt, sampling)?;
                 self.prefill_gpu += took;
                 (WorkResult::Prefilled, took)
             }
             (At::Cloud, Work::Verify(blocks)) => {
-                let (took, gpu) = self.texts.verify_time(blocks);
-                self.nav_gpu += gpu;
+                let (decisions, took) = self.answers.verify(blocks)?;
+                self.nav_gpu += took.gpu;
                 for block in blocks {
                     self.navs_started += 1;
                     self.nav_tokens += block.drafts.len() as u64;
                     self.check_arrived(block.session, block.round, block.drafts.len() as u32);
                 }
-                let decisions = blocks.iter().map(|block| Decision::of(self.texts.verify(block)));
-                (WorkResult::Verified(decisions.collect()), took)
+                (WorkResult::Verified(decisions), took.whole)
             }
-            (At::Edge(edge), Work::Fit(fit)) => return self.start_fit(now, edge, id, fit),
-            (At::Cloud, Work::Replace { .. }) => {
-                panic!("a simulated target withholds nothing: {work:?}")
+            (At::Cloud, Work::Replace { session, round, position, distribution }) => {
+                let token = self.answers.replace(*session, *round, *position, distribution)?;
+                (WorkResult::Replaced(token), Duration::ZERO)
             }
-            (At::Edge(_), Work::Verify(_) | Work::Replace { .. })
+            (At::Edge(_), Work::Verify(_) | Work::Replace { .. } | Work::Fit(_))
             | (At::Cloud, Work::Draft(_) | Work::Fit(_)) => {
                 panic!("an edge drafts and tunes, a cloud verifies: {work:?}")
             }
-        };
-        let before = self.model(at).replace((id, result));
-        assert!(before.is_none(), "one piece of work at a time");
-        self.queue.push(now + took, Occurrence::Model(at));
+        })
     }
 
     /// The answer is the tuner's own; only its latency is the profile's.
@@ -426,7 +429,7 @@ impl Stage {
         let At::Edge(edge) = at else { return self.cloud_ledger.record(now, &event) };
         self.node(edge).ledger.record(now, &event);
         if let Event::Committed { session, position, token } = event
-            && let Some(truth) = self.texts.truth(session, position)
+            && let Some(truth) = self.answers.truth(session, position)
             && truth != token
         {
             self.node(edge).ledger.on_wrong_text(session, position, token, truth);
@@ -482,12 +485,12 @@ impl Node {
 }
 
 /// The stage as one endpoint's sink.
-pub(super) struct StageSink<'a> {
-    stage: &'a mut Stage,
+pub(super) struct StageSink<'s, 'a> {
+    stage: &'s mut Stage<'a>,
     at: At,
 }
 
-impl Sink for StageSink<'_> {
+impl Sink for StageSink<'_, '_> {
     fn accept(&mut self, now: Instant, output: Output) {
         if let Some(recording) = &mut self.stage.recording {
             recording.outputs.push((self.at.endpoint(), now, output.clone()));
