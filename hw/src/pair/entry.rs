@@ -17,7 +17,7 @@ pub struct PairSpec {
     pub target: ModelSpec,
     /// tokenizer.json, as the entry's other paths.
     pub tokenizer: PathBuf,
-    /// What a prompt is put into, at [`PLACEHOLDER`].
+    /// What a prompt is put into, at `{prompt}`.
     pub template: String,
     /// What ends a text; not empty.
     pub stop: Vec<Stop>,

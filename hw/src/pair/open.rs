@@ -63,7 +63,8 @@ impl Pair {
         }
     }
 
-    /// Loads the draft. A session has up to `context` tokens, prompt, output and rollouts together.
+    /// Loads the draft. A session has up to `context` tokens, prompt, output and rollouts together. Its
+    /// logits are those of the pair's vocabulary: a padded tail is cut off, so that no id of it is proposed.
     ///
     /// # Errors
     /// If it cannot be loaded.
@@ -75,7 +76,8 @@ impl Pair {
         }
     }
 
-    /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for.
+    /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for. Its
+    /// logits are those of the pair's vocabulary.
     ///
     /// # Errors
     /// If it cannot be loaded.
