@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pipesd_core::ids::TokenId;
-use pipesd_hw::pair::{Engine, Tokenizer, token_bytes};
+use pipesd_hw::pair::{Tokenizer, token_bytes};
 use serde_json::{Value, json};
 
 use crate::files::{byte_level, folder, pair, sentence_piece, write};
@@ -64,7 +64,7 @@ fn prompts_become_ids_and_ids_text() {
     let folder = folder("prompts");
     write(&folder.join("target/tokenizer.json"), &byte_level().to_string());
     let loaded = Tokenizer::load(&pair(&folder));
-    if !(Engine::Llama.is_built() || Engine::Torch.is_built()) {
+    if cfg!(not(any(feature = "llama", feature = "torch"))) {
         let error = loaded.expect_err("no engine").to_string();
         assert!(error.contains("without the features `llama` and `torch`"), "{error}");
         return;
