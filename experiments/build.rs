@@ -1,4 +1,5 @@
-//! With libtorch: its folder goes into the rpath of what is linked here, so that no LD_LIBRARY_PATH is needed.
+//! With libtorch: its folder goes into the rpath of what is linked here, so that no LD_LIBRARY_PATH is
+//! needed.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

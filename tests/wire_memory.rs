@@ -11,8 +11,10 @@ use std::alloc::System;
 
 use pipesd_core::message::Message;
 use pipesd_core::wire::{
-    Limits, MEMORY_FACTOR, decode, decode_client_hello, decode_server_hello, encode_client_hello,
-    encode_server_hello,
+    Limits, MEMORY_FACTOR, decode, decode_client_hello, decode_server_hello,
+    decode_vocabulary_block, decode_vocabulary_digest, decode_vocabulary_wanted,
+    encode_client_hello, encode_server_hello, encode_vocabulary_block, encode_vocabulary_digest,
+    encode_vocabulary_wanted,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,6 +43,18 @@ fn server_hello(body: &[u8]) -> bool {
     decode_server_hello(body).is_ok()
 }
 
+fn vocabulary_digest(body: &[u8]) -> bool {
+    decode_vocabulary_digest(body).is_ok()
+}
+
+fn vocabulary_wanted(body: &[u8]) -> bool {
+    decode_vocabulary_wanted(body).is_ok()
+}
+
+fn vocabulary_block(body: &[u8]) -> bool {
+    decode_vocabulary_block(body).is_ok()
+}
+
 /// Valid frames, each with its decoder.
 fn corpus() -> Vec<(Decoder, Vec<u8>)> {
     let mut corpus: Vec<(Decoder, Vec<u8>)> = Vec::new();
@@ -61,6 +75,13 @@ fn corpus() -> Vec<(Decoder, Vec<u8>)> {
         encode_server_hello(&hello, &mut body);
         corpus.push((server_hello, body));
     }
+    let [mut digest, mut wanted, mut block] = [Vec::new(), Vec::new(), Vec::new()];
+    encode_vocabulary_digest(&samples::vocabulary_digest(), &mut digest);
+    encode_vocabulary_wanted(1, &mut wanted);
+    encode_vocabulary_block(&samples::vocabulary_block(), &mut block);
+    corpus.push((vocabulary_digest, digest));
+    corpus.push((vocabulary_wanted, wanted));
+    corpus.push((vocabulary_block, block));
     corpus
 }
 
@@ -142,6 +163,9 @@ fn most_expensive_inputs() {
     let mut verdict = vec![0x14, 0, 0, 0, 0, 0, 0x80, 0x01];
     verdict.extend([0; 128 * 2]);
     assert!(bounded(message, &verdict), "no tokens in no time");
+    let mut tokens = vec![0, 0, 0, 0, 0x80, 0x02];
+    tokens.extend([0; 256]);
+    assert!(bounded(vocabulary_block, &tokens), "a block of empty tokens");
     // Counts of thousands and lengths of gigabytes that no bytes follow.
     upload.truncate(20);
     assert!(!bounded(message, &upload));

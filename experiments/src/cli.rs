@@ -1,6 +1,7 @@
 //! The command line: what can be typed. What it means is decided in [`crate::input`].
 
 mod live;
+mod models;
 mod trace;
 
 use std::path::PathBuf;
@@ -8,8 +9,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub(crate) use self::live::LiveRun;
-pub(crate) use self::live::{Cloud, Edge, Testbed};
+pub(crate) use self::live::{Backend, LiveRun};
+pub(crate) use self::live::{Cloud, Edge, PairChoice, Testbed};
+pub(crate) use self::models::{Models, ModelsCheck};
 pub(crate) use self::trace::{Trace, TraceCheck, TraceExport, TraceInspect, TraceRecord};
 use crate::sweep::Shard;
 
@@ -42,6 +44,9 @@ pub(crate) enum Command {
     /// Recorded texts and live runs: make them, look at them, check them.
     #[command(subcommand)]
     Trace(Trace),
+    /// Pairs of models for the live testbed.
+    #[command(subcommand)]
+    Models(Models),
     /// Print the keys of --set: units, ranges, defaults, meanings.
     Keys(Keys),
 }

@@ -9,6 +9,7 @@
 //! | [`energy`] | the machine's energy counters |
 //! | [`gguf`] | a writer of llama.cpp's model files |
 //! | [`net`] | emulation of a network under the UDP socket |
+//! | [`pair`] | which draft stands for which target; prompts, tokens, vocabularies |
 //! | [`record`] | the run log, its replay, latency samples, two ends side by side |
 //! | `training` | the pair of models that ships: corpus, tokenizer, training (feature `torch`) |
 //! | [`transport`] | messages over QUIC: tickets, limits, `Sent`, cancel |
@@ -28,6 +29,7 @@ pub mod driver;
 pub mod energy;
 pub mod gguf;
 pub mod net;
+pub mod pair;
 pub mod record;
 #[cfg(feature = "torch")]
 pub mod training;

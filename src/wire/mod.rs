@@ -19,6 +19,7 @@ mod error;
 mod hello;
 mod layout;
 mod reader;
+mod vocabulary;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,11 @@ pub use self::error::WireError;
 pub use self::hello::{
     ClientHello, HELLO_BYTES_MAX, Refusal, ServerHello, Vocabulary, decode_client_hello,
     decode_server_hello, encode_client_hello, encode_server_hello,
+};
+pub use self::vocabulary::{
+    VOCABULARY_BLOCK, VOCABULARY_BYTES_MAX, VOCABULARY_MAX, VocabularyBlock, VocabularyDigest,
+    decode_vocabulary_block, decode_vocabulary_digest, decode_vocabulary_wanted,
+    encode_vocabulary_block, encode_vocabulary_digest, encode_vocabulary_wanted,
 };
 use crate::message::Request;
 

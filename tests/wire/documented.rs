@@ -1,6 +1,8 @@
 //! The examples in docs/wire-format.md are what the code writes.
 
-use pipesd_core::wire::{encode_client_hello, encode_server_hello};
+use pipesd_core::wire::{
+    encode_client_hello, encode_server_hello, encode_vocabulary_block, encode_vocabulary_digest,
+};
 
 use crate::samples::{self, encoded};
 
@@ -32,6 +34,12 @@ fn the_examples_are_real() {
     body.clear();
     encode_server_hello(&samples::server_hellos()[1], &mut body);
     assert_eq!(example("server-hello-busy"), body);
+    body.clear();
+    encode_vocabulary_digest(&samples::vocabulary_digest(), &mut body);
+    assert_eq!(example("vocabulary-digest"), body);
+    body.clear();
+    encode_vocabulary_block(&samples::vocabulary_block(), &mut body);
+    assert_eq!(example("vocabulary-block"), body);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The bytes of each sample, as they stand in `golden.txt`: a change of them is a new version.
 
 use expect_test::expect_file;
-use pipesd_core::wire::{encode_client_hello, encode_server_hello};
+use pipesd_core::wire::{
+    encode_client_hello, encode_server_hello, encode_vocabulary_block, encode_vocabulary_digest,
+    encode_vocabulary_wanted,
+};
 
 use crate::samples::{self, encoded};
 
@@ -32,5 +35,12 @@ fn every_sample_has_the_bytes_of_this_version() {
         encode_server_hello(&hello, &mut body);
         text += &line(name, &body);
     }
+    let [mut digest, mut wanted, mut block] = [Vec::new(), Vec::new(), Vec::new()];
+    encode_vocabulary_digest(&samples::vocabulary_digest(), &mut digest);
+    encode_vocabulary_wanted(1, &mut wanted);
+    encode_vocabulary_block(&samples::vocabulary_block(), &mut block);
+    text += &line("vocabulary-digest", &digest);
+    text += &line("vocabulary-wanted", &wanted);
+    text += &line("vocabulary-block", &block);
     expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -7,3 +7,4 @@ mod refused;
 mod round_trip;
 mod samples;
 mod sizes;
+mod vocabulary;

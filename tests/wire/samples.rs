@@ -6,7 +6,10 @@ use pipesd_core::message::{Message, Request, Upload, UploadReport, Verdict};
 use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::time::Duration;
 use pipesd_core::verification::{Drafting, Evidence, Temperature, Terms, Verification};
-use pipesd_core::wire::{ClientHello, Refusal, ServerHello, VERSION, Vocabulary, encode};
+use pipesd_core::wire::{
+    ClientHello, Refusal, ServerHello, VERSION, Vocabulary, VocabularyBlock, VocabularyDigest,
+    encode,
+};
 
 /// Ids alone, and little padding.
 pub(crate) const IDS: WireFormat = WireFormat { payload: Payload::Ids, vocabulary: 32_256 };
@@ -114,4 +117,14 @@ pub(crate) fn client_hellos() -> [ClientHello; 2] {
 pub(crate) fn server_hellos() -> [ServerHello; 2] {
     let welcome = ServerHello { version: VERSION, refusal: None };
     [welcome, ServerHello { refusal: Some(Refusal::Busy), ..welcome }]
+}
+
+/// Of a vocabulary of 300 ids.
+pub(crate) fn vocabulary_digest() -> VocabularyDigest {
+    VocabularyDigest { size: 300, blocks: vec![0x0102_0304_0506_0708, 17] }
+}
+
+/// The beginning of its second block.
+pub(crate) fn vocabulary_block() -> VocabularyBlock {
+    VocabularyBlock { index: 1, tokens: vec![b" the".to_vec(), vec![], vec![0xff]] }
 }

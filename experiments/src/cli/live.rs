@@ -13,14 +13,83 @@ pub(crate) enum Backend {
     /// No models: the profile's texts, played with its latencies in real time.
     #[default]
     Emulated,
+    /// The models of `--pair`: an edge needs the draft, the tokenizer and the prompts, a cloud the target.
+    Models,
 }
 
-/// One live run; both ends must be given the same profile, backend, seed and tokens.
-#[derive(Debug, Args)]
-pub(crate) struct LiveRun {
+/// Models, or what stands for them.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PairChoice {
     /// Where the models come from.
     #[arg(long, value_enum, default_value_t = Backend::Emulated)]
     pub(crate) backend: Backend,
+    /// With --backend models: an entry of the shipped models/pairs.toml, or of another file of its form.
+    #[arg(long, value_name = "NAME|FILE[:ENTRY]")]
+    pub(crate) pair: Option<String>,
+    /// The folder that the paths of a pair are relative to. Default: $PIPESD_MODELS, or `models`; of a
+    /// pair of a file: the file's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+    /// With --backend models: prompts to decode, round and round. Default: as many as have --tokens
+    /// together if each spends its whole budget.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) requests: Option<u32>,
+    /// With --backend models: prompts of this family alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) family: Option<String>,
+    /// With --backend models: sampling temperature, 0 to 100.
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    pub(crate) temperature: f64,
+}
+
+impl Default for PairChoice {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Emulated,
+            pair: None,
+            models: None,
+            requests: None,
+            family: None,
+            temperature: 0.0,
+        }
+    }
+}
+
+#[cfg(feature = "live")]
+impl PairChoice {
+    /// The options that are not as they are by default, as words of a command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Self { backend, pair, models, requests, family, temperature } = self;
+        let models = models.as_ref().map(|folder| folder.display().to_string());
+        let temperature = (*temperature != 0.0).then(|| temperature.to_string());
+        let backend = (*backend == Backend::Models).then(|| "models".to_owned());
+        [
+            ("--backend", backend),
+            ("--pair", pair.clone()),
+            ("--models", models),
+            ("--requests", requests.map(|requests| requests.to_string())),
+            ("--family", family.clone()),
+            ("--temperature", temperature),
+        ]
+        .into_iter()
+        .filter_map(|(flag, value)| Some([flag.to_owned(), value?]))
+        .flatten()
+        .collect()
+    }
+
+    /// An option about models, if one is given.
+    pub(crate) fn given(&self) -> Option<String> {
+        let words = self.words();
+        let flag = words.chunks(2).map(|pair| &pair[0]).find(|flag| *flag != "--backend");
+        flag.cloned()
+    }
+}
+
+/// One live run; both ends must be given the same profile, backend, pair, seed and tokens.
+#[derive(Debug, Args)]
+pub(crate) struct LiveRun {
+    #[command(flatten)]
+    pub(crate) models: PairChoice,
     /// Seed of texts, latencies and link.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

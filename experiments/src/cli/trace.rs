@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Configure, Drawing};
+use super::{Configure, Drawing, PairChoice};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trace {
@@ -51,6 +51,11 @@ pub(crate) struct TraceExport {
 pub(crate) struct TraceRecord {
     #[command(flatten)]
     pub(crate) configuration: Configure,
+    #[command(flatten)]
+    pub(crate) models: PairChoice,
+    /// With --backend models: steps that the draft goes on after each mismatch.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(64..=4096))]
+    pub(crate) rollout: u32,
     /// Seed of texts, latencies and link.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

@@ -12,7 +12,7 @@ mod tune;
 
 use anyhow::Result;
 
-use crate::cli::{Arguments, Command};
+use crate::cli::{Arguments, Command, Models};
 
 /// Does what was asked.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -28,5 +28,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Edge(options) => live::edge(options),
         Command::Testbed(options) => live::testbed(options),
         Command::Trace(options) => trace::run(options),
+        Command::Models(Models::Check(options)) => live::models_check(options),
     }
 }

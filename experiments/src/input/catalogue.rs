@@ -21,6 +21,10 @@ pub(crate) const ATTACHMENTS: &[(&str, &str)] =
 /// The shipped methods, one entry each.
 pub(crate) const METHODS: &str = include_str!("../../methods.toml");
 
+/// The shipped pairs of models, one entry each.
+#[cfg(feature = "live")]
+pub(crate) const PAIRS: &str = include_str!("../../../models/pairs.toml");
+
 /// The names of a list, for messages.
 pub(crate) fn names(list: &[(&'static str, &'static str)]) -> String {
     list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

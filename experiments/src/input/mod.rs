@@ -6,6 +6,8 @@
 mod catalogue;
 mod files;
 mod keys;
+#[cfg(feature = "live")]
+mod pairs;
 mod rerun;
 mod settings;
 mod tuning;
@@ -17,6 +19,8 @@ pub(crate) use self::files::{
     load_bandwidth, load_method, load_profile, load_scenario, load_trace,
 };
 pub(crate) use self::keys::{KEYS, Key, markdown, set_keys};
+#[cfg(feature = "live")]
+pub(crate) use self::pairs::{load_pair, shipped_pairs};
 #[cfg(feature = "live")]
 pub(crate) use self::rerun::live_command;
 pub(crate) use self::rerun::{command, quoted, seed_range};

@@ -39,6 +39,9 @@ pub(crate) fn live_command(
 ) -> String {
     let Choice { profile, scenario, method, sets } = choice;
     let mut words = format!("pipesd {command}");
+    for word in run.models.words() {
+        words.push_str(&format!(" {}", quoted(&word)));
+    }
     let named = [("profile", profile), ("scenario", scenario), ("method", method)];
     for (flag, value) in named.into_iter().chain(sets.iter().map(|set| ("set", set))) {
         words.push_str(&format!(" --{flag} {}", quoted(value)));

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Result;
 use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudCounts;
 use pipesd_core::time::Duration;
-use pipesd_hw::backend::emulated::EmulatedTarget;
 use pipesd_hw::driver::{Arrivals, CloudSetup, Newcomer, drive_cloud};
 use pipesd_hw::transport::{Identity, LinkEvents, LinkSender, Server};
 use serde::{Deserialize, Serialize};
@@ -58,10 +56,9 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     (options.announce)(&server.ticket(address).to_string())?;
     let mut setup = CloudSetup::new(scene.setup.cloud, Seed(scene.seed));
     setup.record = options.log.map(log_file).transpose()?;
-    let playback = Arc::clone(&scene.playback);
-    let build = move || Ok(Box::new(EmulatedTarget::new(playback)) as _);
+    setup.patience = scene.patience();
     let mut arrivals = Door { server, once: options.once, served: false };
-    let report = drive_cloud(setup, build, &mut arrivals, interrupted()).await?;
+    let report = drive_cloud(setup, scene.target(), &mut arrivals, interrupted()).await?;
     arrivals.server.close().await;
     let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended, .. } = report;
     Ok(Served { counts, elapsed, links, ended })

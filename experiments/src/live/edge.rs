@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use pipesd_core::event::{Event, Outcome, Stamped};
 use pipesd_core::ids::TokenId;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
-use pipesd_hw::backend::emulated::EmulatedDraft;
 use pipesd_hw::driver::{
     DriverError, EdgeReport, EdgeSetup, Observer, Text, drive_edge, one_after_another,
 };
@@ -43,8 +41,8 @@ pub(crate) struct Options<'a> {
 /// Decodes the scene's requests at the cloud of `ticket`.
 ///
 /// # Errors
-/// If there is no link, it is lost, the run is interrupted, or a text is not the trace's own: every pair
-/// of verification and payload that a trace can play is exact.
+/// If there is no link, it is lost, the run is interrupted, or a played text is not the trace's own:
+/// every pair of verification and payload that a trace can play is exact.
 pub(crate) fn decode(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Result<Decoded> {
     super::runtime()?.block_on(decode_async(scene, ticket, options))
 }
@@ -63,10 +61,10 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     let mut setup = EdgeSetup::new(scene.edge, config, vocabulary, seed);
     setup.record = options.log.map(log_file).transpose()?;
     setup.observer = options.observer;
-    let playback = Arc::clone(&scene.playback);
-    let build = move || Ok(Box::new(EmulatedDraft::new(playback)) as _);
+    setup.patience = scene.patience();
     let requests = one_after_another(scene.requests());
-    let report = drive_edge(setup, build, (transport, events), requests, interrupted()).await;
+    let link = (transport, events);
+    let report = drive_edge(setup, scene.draft(), link, requests, interrupted()).await;
     if let Some(emulation) = &emulation {
         // The link's end is on the emulated link, too: whoever left now would take it along, and the
         // cloud would wait for the edge until its patience ends.
@@ -74,8 +72,8 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     }
     let report = report?;
     check_texts(scene, &report.texts)?;
-    let late = scene.playback.overshoots();
-    let overshoot = late.get(late.len() / 2).copied();
+    let late = scene.playback().map(|playback| playback.overshoots());
+    let overshoot = late.and_then(|late| late.get(late.len() / 2).copied());
     Ok(Decoded { report, ways: stats.stats().emulated, overshoot })
 }
 
@@ -105,13 +103,17 @@ fn explained(error: TransportError) -> anyhow::Error {
     }
 }
 
-/// What was committed must be what the target alone would have written: each text, and all of it.
+/// What was committed must be what the target alone would have written: each text, and all of it. What a
+/// pair's target writes is not known here.
 fn check_texts(scene: &Scene, texts: &[Text]) -> Result<()> {
     let requests = scene.requests().len();
     anyhow::ensure!(texts.len() == requests, "{} of {requests} texts were decoded", texts.len());
     for (number, text) in texts.iter().enumerate() {
-        let truth = scene.playback.truth(number);
         let session = text.session;
+        let whole = matches!(text.outcome, Some(Outcome::EndOfText | Outcome::Budget));
+        anyhow::ensure!(whole, "{session} has not come to its end");
+        let Some(playback) = scene.playback() else { continue };
+        let truth = playback.truth(number);
         let wrong = text.tokens.iter().zip(&truth).position(|(ours, truth)| ours != truth);
         if let Some(position) = wrong {
             anyhow::bail!(
@@ -121,14 +123,20 @@ fn check_texts(scene: &Scene, texts: &[Text]) -> Result<()> {
         }
         let (ours, all) = (text.tokens.len(), truth.len());
         anyhow::ensure!(ours == all, "{session}: {ours} tokens of a text of {all} were committed");
-        let whole = matches!(text.outcome, Some(Outcome::EndOfText | Outcome::Budget));
-        anyhow::ensure!(whole, "{session} has not come to its end");
     }
     Ok(())
 }
 
-/// Writes ids as they are committed, a line for each text.
-pub(crate) fn stream_ids(mut to: impl Write + Send + 'static) -> Observer {
+/// Writes what is committed as it comes: of a pair its text, each letter when it is whole, below its
+/// prompt; else ids, a line for each text.
+pub(crate) fn stream(scene: &Scene, to: impl Write + Send + 'static) -> Observer {
+    match scene.pair() {
+        None => stream_ids(to),
+        Some(pair) => stream_text(std::sync::Arc::clone(pair), to),
+    }
+}
+
+fn stream_ids(mut to: impl Write + Send + 'static) -> Observer {
     Box::new(move |stamped: &Stamped| {
         // Who has closed the pipe has read enough.
         let _ = match stamped.event {
@@ -136,6 +144,29 @@ pub(crate) fn stream_ids(mut to: impl Write + Send + 'static) -> Observer {
                 write!(to, "{id} ").and_then(|()| to.flush())
             }
             Event::SessionEnded { .. } => writeln!(to),
+            _ => Ok(()),
+        };
+    })
+}
+
+fn stream_text(
+    pair: std::sync::Arc<super::models::PairModels>,
+    mut to: impl Write + Send + 'static,
+) -> Observer {
+    let mut text = pair.tokenizer().stream();
+    let mut number = 0;
+    Box::new(move |stamped: &Stamped| {
+        // Who has closed the pipe has read enough.
+        let _ = match stamped.event {
+            Event::SessionStarted { .. } => {
+                let prompt = pair.prompt(number);
+                number += 1;
+                writeln!(to, "[{}] {}", prompt.id, prompt.prompt.trim_end())
+            }
+            Event::Committed { token, .. } => {
+                write!(to, "{}", text.push(token)).and_then(|()| to.flush())
+            }
+            Event::SessionEnded { .. } => writeln!(to, "{}\n", text.finish()),
             _ => Ok(()),
         };
     })

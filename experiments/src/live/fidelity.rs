@@ -9,11 +9,12 @@ use pipesd_sim::profile::Profile;
 use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
+use super::models::End;
 use super::recording::{self, Measured};
 use super::report::summary;
 use super::scene::Scene;
 use super::{ensure_not_interrupted, pair};
-use crate::cli::Testbed;
+use crate::cli::{LiveRun, Testbed};
 use crate::input::{Choice, bad_input};
 use crate::output::{self, Rows};
 use crate::progress::Progress;
@@ -112,14 +113,15 @@ struct Run<'a> {
     folder: PathBuf,
 }
 
-fn scene(plan: &Plan, environment: &Environment, method: &str, seed: u64) -> Result<Scene> {
+/// The scene of a run: the plan's texts, or the models of a pair.
+fn scene(plan: &Plan, environment: &Environment, method: &str, run: &LiveRun) -> Result<Scene> {
     let choice = Choice {
         profile: plan.profile.clone(),
         scenario: environment.scenario.clone(),
         method: method.to_owned(),
         sets: environment.set.clone(),
     };
-    Scene::load(&choice, seed, plan.tokens)
+    Scene::load(&choice, &run.models, run.seed, plan.tokens, End::Edge)
 }
 
 fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
@@ -127,7 +129,7 @@ fn measure(plan: &Plan, folder: &Path, options: &Testbed) -> Result<Vec<Cell>> {
     for environment in &plan.environments {
         for method in &plan.methods {
             for repeat in 0..plan.repeats {
-                let scene = scene(plan, environment, method, options.run.seed)?;
+                let scene = scene(plan, environment, method, &options.run)?;
                 let name = format!("{}-{method}-{repeat}", slug(&environment.name));
                 runs.push(Run { environment, method, repeat, scene, folder: folder.join(name) });
             }
@@ -171,7 +173,7 @@ fn decode(runs: &[Run<'_>]) -> Result<()> {
         pair::run(&run.scene, Some(&run.folder), true, None)
             .and_then(|paired| {
                 let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-                recording::complete(&run.folder, &run.scene)?;
+                recording::complete(&run.folder, &run.scene, &paired.decoded.report.texts)?;
                 recording::note(&run.folder, &run.scene, &summary)
             })
             .context(next)?;
@@ -213,7 +215,9 @@ fn cell(
 /// Mean time per token of the scene, with measured model times and the configured link.
 fn simulate(scene: &Scene, measured: &Measured, seeds: u32) -> Result<f64> {
     let profile: Arc<Profile> = measured.on_device_of(scene)?;
-    let setup = Setup { profile, ..scene.setup.clone() };
+    // Of a pair each text that was decoded, once.
+    let tokens = scene.pair().map_or(scene.setup.tokens, |_| measured.tokens());
+    let setup = Setup { profile, tokens, ..scene.setup.clone() };
     let mut sum = 0.0;
     for seed in 0..u64::from(seeds) {
         sum += world::run(&setup, Seed(1000 + seed))?.summary.tpt_ms;

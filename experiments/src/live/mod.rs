@@ -3,7 +3,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`scene`] | from a configuration to texts, requests, and the emulated link |
+//! | [`scene`] | from a configuration to models, requests, and the emulated link |
+//! | [`models`] | the models of a pair, as far as an end needs them |
 //! | [`edge`] | one edge in this process |
 //! | [`cloud`] | one cloud in this process |
 //! | [`pair`] | an edge here and a cloud in a process of its own |
@@ -18,6 +19,7 @@
 pub(crate) mod cloud;
 pub(crate) mod edge;
 pub(crate) mod fidelity;
+pub(crate) mod models;
 pub(crate) mod pair;
 pub(crate) mod recording;
 pub(crate) mod report;

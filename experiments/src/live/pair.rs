@@ -129,6 +129,9 @@ fn start_cloud(scene: &Scene, folder: Option<&Path>) -> Result<Cloud> {
     for set in &choice.sets {
         command.args(["--set", set]);
     }
+    if let Some(pair) = scene.pair() {
+        command.args(pair.choice.words());
+    }
     if let Some(folder) = folder {
         command.arg("--record").arg(folder);
     }

@@ -9,26 +9,32 @@
 //! | `run.json` | what was run, and its summary |
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result};
 use pipesd_core::cloud::Cloud;
 use pipesd_core::contract::{Input, Output};
 use pipesd_core::edge::Edge;
+use pipesd_core::ids::TokenId;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::{Instant, nanos};
 use pipesd_core::trace::{Trace, TraceText};
+use pipesd_hw::driver::Text;
 use pipesd_hw::record::samples::PrefillSample;
+use pipesd_hw::record::texts::{Departure, ROLLOUT_STEPS_MIN, departures, record_texts};
 use pipesd_hw::record::{Config, Joint, Line, RunLog, align, replay, samples};
 use pipesd_sim::measured::{self, Measurements, Sample};
 use pipesd_sim::profile::{Profile, ProfileSpec};
 use serde::{Deserialize, Serialize};
 
+use super::ensure_not_interrupted;
+use super::models::PairModels;
 use super::pair::{CLOUD_LOG, EDGE_LOG};
 use super::scene::Scene;
-use crate::input::bad_input;
+use crate::input::{bad_input, load_trace};
 use crate::output;
 use crate::program::fingerprint;
+use crate::progress::Progress;
 
 const TRACE: &str = "trace.json";
 const PROFILE: &str = "profile.toml";
@@ -45,6 +51,9 @@ struct Run {
     scenario: String,
     method: String,
     set: Vec<String>,
+    /// The options about models, if a pair decoded.
+    #[serde(default)]
+    models: Vec<String>,
     seed: u64,
     tokens: u64,
     summary: Option<Summary>,
@@ -60,6 +69,7 @@ impl Run {
             scenario: choice.scenario,
             method: choice.method,
             set: choice.sets,
+            models: scene.pair().map(|pair| pair.choice.words()).unwrap_or_default(),
             seed: scene.seed,
             tokens: scene.tokens,
             summary,
@@ -118,11 +128,13 @@ pub(crate) fn log(folder: &Path, name: &str) -> Result<RunLog> {
     RunLog::open(&folder.join(name)).map_err(|error| bad_input!("{error}").into())
 }
 
-/// The texts of a scene without the times that they are played in: a recording has its own.
-fn texts(scene: &Scene) -> Trace {
-    let trace = scene.playback.trace();
+/// The texts of a scene without the times that they are played in: a recording has its own. Those of a
+/// pair are in its `folder`, once they are recorded.
+fn texts(folder: &Path, scene: &Scene) -> Result<Trace> {
+    let Some(playback) = scene.playback() else { return load_trace(&folder.join(TRACE)) };
+    let trace = playback.trace();
     let untimed = |text: &TraceText| TraceText { timing: None, ..text.clone() };
-    Trace { timing: None, texts: trace.texts.iter().map(untimed).collect(), ..trace.clone() }
+    Ok(Trace { timing: None, texts: trace.texts.iter().map(untimed).collect(), ..trace.clone() })
 }
 
 /// Measured times of a run, on the reference device.
@@ -133,6 +145,11 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Output tokens of all texts.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.trace.texts.iter().map(|text| text.positions.len() as u64).sum()
+    }
+
     /// The profile on the device of another scene.
     pub(crate) fn on_device_of(&self, scene: &Scene) -> Result<Arc<Profile>> {
         let added_ms = scene.setup.profile.draft.added_ms;
@@ -149,11 +166,16 @@ pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
     let (method, place) = (&scene.choice.method, &scene.choice.scenario);
     let sample = |tokens, context, took| Sample { tokens, context, ns: nanos(took) };
     let prefill = |s: &PrefillSample| sample(s.tokens, 0, s.took);
-    let trace = Arc::new(texts(scene));
+    let trace = Arc::new(texts(folder, scene)?);
+    let (name, models) = match scene.pair() {
+        Some(pair) => (pair.pair.name.clone(), format!(", pair {}", pair.pair.name)),
+        None => (scene.configuration.profile.spec.name.clone(), String::new()),
+    };
+    let run = format!("a live run of {method} in {place}{models}");
     let measurements = Measurements {
-        name: scene.configuration.profile.spec.name.clone(),
-        description: format!("a live run of {method} in {place}"),
-        source: format!("a live run of {method} in {place}, seed {}", scene.seed),
+        name,
+        description: run.clone(),
+        source: format!("{run}, seed {}", scene.seed),
         vocabulary: setup.profile.vocabulary,
         device_added_ms: setup.profile.draft.added_ms,
         draft_steps: edge.draft.iter().map(|s| sample(s.fed, s.context, s.took)).collect(),
@@ -167,11 +189,86 @@ pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
 }
 
 /// Writes the texts and the profile beside the logs, so that `--profile FOLDER` reads the recording.
-pub(crate) fn complete(folder: &Path, scene: &Scene) -> Result<()> {
-    let Measured { spec, trace } = measured(folder, scene)?;
-    output::write_file(&folder.join(TRACE), &output::json(trace.as_ref()))?;
+/// `committed` are the texts of the run.
+pub(crate) fn complete(folder: &Path, scene: &Scene, committed: &[Text]) -> Result<()> {
+    complete_with(folder, scene, committed, ROLLOUT_STEPS_MIN)
+}
+
+/// The same with rollouts of `rollout` steps, where a pair's texts are recorded.
+pub(crate) fn complete_with(
+    folder: &Path,
+    scene: &Scene,
+    committed: &[Text],
+    rollout: u32,
+) -> Result<()> {
+    let trace = match scene.pair() {
+        None => texts(folder, scene)?,
+        Some(pair) => {
+            let trace = pair_texts(scene, pair, rollout)?;
+            compare(&trace, committed)?;
+            trace
+        }
+    };
+    // A trace of a pair has features at every step: a line of its own for each number helps nobody.
+    let text = serde_json::to_string(&trace).context("a trace is plain data")? + "\n";
+    output::write_file(&folder.join(TRACE), &text)?;
+    let Measured { spec, .. } = measured(folder, scene)?;
     let spec = toml::to_string(&spec).context("a profile is plain data")?;
     output::write_file(&folder.join(PROFILE), &spec)
+}
+
+/// What the models of a pair say to the scene's prompts, by the recorder of texts. Runs of one process
+/// that ask the same share it: under *match* it does not depend on how they draft.
+fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Trace> {
+    static RECORDED: Mutex<Option<(String, Trace)>> = Mutex::new(None);
+    let terms = scene.setup.edge.method.terms();
+    let key = format!("{:?} {} {:?} {rollout}", pair.choice.words(), scene.seed, terms);
+    let mut recorded = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let requests = scene.requests();
+    let key = format!("{key} {}", requests.len());
+    if let Some((_, trace)) = recorded.as_ref().filter(|(known, _)| *known == key) {
+        return Ok(trace.clone());
+    }
+    let (mut draft, mut target) = pair.both(rollout)?;
+    let progress = Progress::new("texts", 0, requests.len() as u64);
+    let source = format!(
+        "recorded by pipesd {} from the pair {}, seed {}, temperature {}",
+        env!("CARGO_PKG_VERSION"),
+        pair.pair.name,
+        scene.seed,
+        pair.choice.temperature
+    );
+    let told = |number: usize| {
+        progress.set(number as u64 + 1, || format!("{} of {}", number + 1, requests.len()));
+        ensure_not_interrupted().is_ok()
+    };
+    let models = (draft.as_mut(), target.as_mut());
+    let trace = record_texts(models, &requests, terms, rollout, &source, told)?;
+    progress.finish();
+    *recorded = Some((key, trace.clone()));
+    Ok(trace)
+}
+
+/// The target's choice between two ids whose logits are closer is a matter of rounding.
+const GAP_MIN: f64 = 1e-4;
+
+/// What was committed live is what was recorded: but where the target itself is in doubt.
+fn compare(trace: &Trace, committed: &[Text]) -> Result<()> {
+    let committed: Vec<Vec<TokenId>> = committed.iter().map(|text| text.tokens.clone()).collect();
+    for Departure { text, position, gap } in departures(trace, &committed) {
+        let doubtful = gap.filter(|gap| *gap < GAP_MIN);
+        let Some(gap) = doubtful else {
+            anyhow::bail!(
+                "text {text}, position {position}: what was committed is not what the target writes \
+                 alone, though it is sure there (a gap of {gap:?} between its first two logits)"
+            );
+        };
+        eprintln!(
+            "text {text}, position {position}: the target's first two logits are {gap:.1e} apart, and \
+             the live run went the other way"
+        );
+    }
+    Ok(())
 }
 
 /// Both ends' events on one clock.

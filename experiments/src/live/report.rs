@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::cloud::Served;
 use super::edge::Decoded;
+use super::models::PairModels;
 use super::scene::Scene;
 use crate::figures::FIGURES;
 
@@ -48,9 +49,10 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// The same scene in the simulator \[ms per token\]; None: its link is not the one that was used.
+    /// The same scene in the simulator \[ms per token\]; None: its link is not the one that was used, or
+    /// the texts of a pair are in no recording yet.
     fn simulated(&self) -> Result<Option<f64>> {
-        if !self.emulated_link {
+        if !self.emulated_link || self.scene.pair().is_some() {
             return Ok(None);
         }
         Ok(Some(self.scene.simulated_tpt_ms()?))
@@ -99,15 +101,36 @@ impl Report<'_> {
             .iter()
             .map(|text| text.tokens.iter().map(|token| token.0).collect())
             .collect();
+        let pair = self.scene.pair();
+        let playback = self.scene.playback();
+        let decoded = pair.map(|pair| self.decoded_texts(pair));
         document["live"] = json!({
-            "backend": "emulated",
+            "backend": if pair.is_some() { "models" } else { "emulated" },
+            "pair": pair.map(|pair| &pair.pair.name),
             "simulated_tpt_ms": self.simulated()?,
             "draft_overshoot_ms": self.decoded.overshoot.map(as_millis),
-            "past_rollouts": self.scene.playback.past_rollouts(),
+            "past_rollouts": playback.map(|playback| playback.past_rollouts()),
+            "decoded": decoded,
             "link": self.decoded.ways.map(|ways| json!({ "up": way(&ways.up), "down": way(&ways.down) })),
             "texts": texts,
         });
         Ok(document)
+    }
+
+    /// What a pair has written, prompt by prompt.
+    fn decoded_texts(&self, pair: &PairModels) -> Vec<Value> {
+        let texts = self.decoded.report.texts.iter().enumerate();
+        texts
+            .map(|(index, text)| {
+                let prompt = pair.prompt(index);
+                json!({
+                    "id": prompt.id,
+                    "family": prompt.family,
+                    "prompt": prompt.prompt,
+                    "text": pair.tokenizer().decode(&text.tokens),
+                })
+            })
+            .collect()
     }
 
     /// A table for people.
@@ -128,12 +151,12 @@ impl Report<'_> {
             );
         }
         let configuration = &self.scene.configuration;
-        let head = format!(
-            "{} on {} in {}, live",
-            configuration.method.name,
-            configuration.profile.spec.name,
-            configuration.scenario.spec.name
-        );
+        let models = match self.scene.pair() {
+            Some(pair) => format!("pair {}", pair.pair.name),
+            None => configuration.profile.spec.name.clone(),
+        };
+        let (method, place) = (&configuration.method.name, &configuration.scenario.spec.name);
+        let head = format!("{method} on {models} in {place}, live");
         let command = self.command;
         Ok(format!("{head}\n{table}\n{notes}\nagain: {command}\n"))
     }

@@ -1,5 +1,5 @@
-//! From a configuration to what both ends of a live run need: texts, requests, and the emulated link.
-//! Both ends make it from the same words, so that they play the same texts.
+//! From a configuration to what both ends of a live run need: models, requests, and the emulated link.
+//! Both ends make it from the same words, so that they play the same texts, or load one pair.
 
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_core::trace::TraceText;
 use pipesd_core::wire::{Limits, Vocabulary};
-use pipesd_hw::backend::emulated::{Latencies, Playback};
+use pipesd_hw::backend::emulated::{EmulatedDraft, EmulatedTarget, Latencies, Playback};
+use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
+use pipesd_hw::driver::Patience;
 use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::Settings;
 use pipesd_sim::export::{self, ROLLOUT_STEPS_MIN};
@@ -18,12 +20,28 @@ use pipesd_sim::link::{AffineConfig, LinkConfig};
 use pipesd_sim::profile::{Profile, TextModel};
 use pipesd_sim::world::{Setup, link_in_run, requests, session_id};
 
+use super::models::{End, PairModels};
+use crate::cli::{Backend, PairChoice};
 use crate::input::{Choice, Configuration, bad_input};
 use crate::program::digest;
 
 /// A session in which nothing happens for this long is given up: ten times the slowest upload that a
 /// shipped scenario brings about.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for models: one of many gigabytes is loaded while its first session waits.
+const LOADING_PATIENCE: Duration = Duration::from_secs(600);
+
+/// What proposes and what decides.
+#[derive(Clone, Debug)]
+pub(crate) enum Models {
+    /// Recorded texts, and how they are played.
+    Emulated(Arc<Playback>),
+    /// The models of a pair.
+    Pair(Arc<PairModels>),
+}
+
+/// Makes a model, on the thread that it will live on.
+pub(crate) type Build<M> = Box<dyn FnOnce() -> Result<Box<M>, ModelError> + Send>;
 
 /// One live run, the same at both ends.
 #[derive(Clone, Debug)]
@@ -34,15 +52,26 @@ pub(crate) struct Scene {
     pub(crate) tokens: u64,
     /// The edge's number.
     pub(crate) edge: u32,
-    /// What the simulator would be given; its profile's texts are those that are played.
+    /// What the simulator would be given. Of played texts its profile has the very same; of a pair's it
+    /// knows nothing before they are recorded.
     pub(crate) setup: Setup,
-    /// The texts, and how the emulated models play them.
-    pub(crate) playback: Arc<Playback>,
+    pub(crate) models: Models,
 }
 
 impl Scene {
-    /// Reads what was chosen. `tokens` are rounded up to whole requests.
-    pub(crate) fn load(choice: &Choice, seed: u64, tokens: u64) -> Result<Self> {
+    /// Reads what was chosen, with texts that are played. `tokens` are rounded up to whole requests.
+    pub(crate) fn emulated(choice: &Choice, seed: u64, tokens: u64) -> Result<Self> {
+        Self::load(choice, &PairChoice::default(), seed, tokens, End::Edge)
+    }
+
+    /// Reads what was chosen, as far as `end` needs it.
+    pub(crate) fn load(
+        choice: &Choice,
+        models: &PairChoice,
+        seed: u64,
+        tokens: u64,
+        end: End,
+    ) -> Result<Self> {
         let configuration = Configuration::load(choice)?;
         let mut setup = configuration.setup(tokens, false)?;
         setup.edge.patience = PATIENCE;
@@ -50,25 +79,21 @@ impl Scene {
             let edges = setup.edges;
             return Err(bad_input!("--set edges={edges}: a live run has one edge").into());
         }
-        let trace = match &setup.profile.text {
-            TextModel::Trace(trace) => Arc::clone(trace),
-            TextModel::Process(_) => {
-                let count = u32::try_from(requests(&setup))
-                    .map_err(|_| bad_input!("--tokens {tokens}: too many requests"))?;
-                let trace = export::trace(&setup.profile, Seed(seed), count, ROLLOUT_STEPS_MIN)?;
-                Arc::new(trace)
+        let models = match models.backend {
+            Backend::Emulated => Models::Emulated(played(&mut setup, models, seed, tokens)?),
+            Backend::Models => {
+                setup.edge.patience = LOADING_PATIENCE;
+                let pair = PairModels::load(models, end, tokens, &setup, &choice.sets)?;
+                let vocabulary = pair.token_bytes.size();
+                setup.profile = Arc::new(Profile { vocabulary, ..setup.profile.as_ref().clone() });
+                Models::Pair(Arc::new(pair))
             }
         };
-        let playback =
-            Playback::new(trace.as_ref().clone(), setup.profile.vocabulary, latencies(&setup))?
-                .on_device(pipesd_core::time::from_millis(setup.profile.draft.added_ms));
-        setup.profile = Arc::new(export::replaced(&setup.profile, trace)?);
-        let playback = Arc::new(playback);
         let (choice, edge) = (choice.clone(), 0);
-        Ok(Self { choice, configuration, seed, tokens, edge, setup, playback })
+        Ok(Self { choice, configuration, seed, tokens, edge, setup, models })
     }
 
-    /// What the simulator says of the run \[ms per token\].
+    /// What the simulator says of the run \[ms per token\]; of a pair's, with the profile's texts.
     pub(crate) fn simulated_tpt_ms(&self) -> Result<f64> {
         Ok(pipesd_sim::world::run(&self.setup, Seed(self.seed))?.summary.tpt_ms)
     }
@@ -85,30 +110,94 @@ impl Scene {
         WireFormat { payload, vocabulary: self.setup.profile.vocabulary }
     }
 
-    /// How a link is set up at either end. Ends that play other texts refuse each other at once, and
-    /// no id passes that neither texts nor prompts have.
+    /// How a link is set up at either end. Ends that play other texts, or whose models mean other things
+    /// by an id, refuse each other at once, and no id passes that neither texts nor prompts have.
     pub(crate) fn settings(&self) -> Settings {
         let size = self.setup.profile.vocabulary;
-        let texts = &self.playback.trace().texts;
-        // An emulated prompt is its text's number and then counts up, past a small vocabulary too.
-        let prompts = texts.iter().map(|text| text.prompt_tokens).max().unwrap_or(0);
-        let ids = size.max(prompts).max(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+        let (ids, vocabulary, token_bytes) = match &self.models {
+            Models::Emulated(playback) => {
+                let texts = &playback.trace().texts;
+                // An emulated prompt is its text's number and then counts up, past a small vocabulary too.
+                let prompts = texts.iter().map(|text| text.prompt_tokens).max().unwrap_or(0);
+                let ids = size.max(prompts).max(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+                (ids, Vocabulary { size, hash: hash(texts) }, None)
+            }
+            Models::Pair(pair) => {
+                (size, pair.token_bytes.hello(), Some(Arc::clone(&pair.token_bytes)))
+            }
+        };
         Settings {
             format: self.format(),
             edge: self.edge,
             limits: Limits::default().with_vocabulary(ids),
-            vocabulary: Some(Vocabulary { size, hash: hash(texts) }),
+            vocabulary: Some(vocabulary),
+            token_bytes,
             ..Settings::default()
         }
     }
 
     /// The requests that an edge decodes one after another.
     pub(crate) fn requests(&self) -> Vec<Request> {
-        (0..requests(&self.setup))
-            .map(|index| {
-                self.playback.request(session_id(self.edge, index), index as usize, self.seed)
-            })
-            .collect()
+        match &self.models {
+            Models::Emulated(playback) => (0..requests(&self.setup))
+                .map(|index| {
+                    playback.request(session_id(self.edge, index), index as usize, self.seed)
+                })
+                .collect(),
+            Models::Pair(pair) => pair.requests(self.edge, self.seed),
+        }
+    }
+
+    /// The draft.
+    pub(crate) fn draft(&self) -> Build<dyn DraftModel> {
+        match &self.models {
+            Models::Emulated(playback) => {
+                let playback = Arc::clone(playback);
+                Box::new(move || Ok(Box::new(EmulatedDraft::new(playback))))
+            }
+            Models::Pair(pair) => {
+                let pair = Arc::clone(pair);
+                Box::new(move || pair.draft())
+            }
+        }
+    }
+
+    /// The target.
+    pub(crate) fn target(&self) -> Build<dyn TargetModel> {
+        match &self.models {
+            Models::Emulated(playback) => {
+                let playback = Arc::clone(playback);
+                Box::new(move || Ok(Box::new(EmulatedTarget::new(playback))))
+            }
+            Models::Pair(pair) => {
+                let pair = Arc::clone(pair);
+                Box::new(move || pair.target())
+            }
+        }
+    }
+
+    /// How long the driver waits for its models.
+    pub(crate) fn patience(&self) -> Patience {
+        match self.models {
+            Models::Emulated(_) => Patience::default(),
+            Models::Pair(_) => Patience { work: LOADING_PATIENCE, ..Patience::default() },
+        }
+    }
+
+    /// The played texts, if they are.
+    pub(crate) fn playback(&self) -> Option<&Arc<Playback>> {
+        match &self.models {
+            Models::Emulated(playback) => Some(playback),
+            Models::Pair(_) => None,
+        }
+    }
+
+    /// The pair whose models decode, if they do.
+    pub(crate) fn pair(&self) -> Option<&Arc<PairModels>> {
+        match &self.models {
+            Models::Emulated(_) => None,
+            Models::Pair(pair) => Some(pair),
+        }
     }
 
     /// The scenario's link, emulated. Outgoing packets wait at the edge for room in its queue, as in the
@@ -122,6 +211,27 @@ impl Scene {
         let downlink = ShaperConfig { overflow: Overflow::Drop, ..down.shaper };
         Emulation { uplink, downlink, startup, abortable, seed, edge: self.edge }
     }
+}
+
+/// The texts of a run without models, which become its profile's.
+fn played(setup: &mut Setup, models: &PairChoice, seed: u64, tokens: u64) -> Result<Arc<Playback>> {
+    if let Some(flag) = models.given() {
+        return Err(bad_input!("{flag}: only with --backend models").into());
+    }
+    let trace = match &setup.profile.text {
+        TextModel::Trace(trace) => Arc::clone(trace),
+        TextModel::Process(_) => {
+            let count = u32::try_from(requests(setup))
+                .map_err(|_| bad_input!("--tokens {tokens}: too many requests"))?;
+            let trace = export::trace(&setup.profile, Seed(seed), count, ROLLOUT_STEPS_MIN)?;
+            Arc::new(trace)
+        }
+    };
+    let playback =
+        Playback::new(trace.as_ref().clone(), setup.profile.vocabulary, latencies(setup))?
+            .on_device(pipesd_core::time::from_millis(setup.profile.draft.added_ms));
+    setup.profile = Arc::new(export::replaced(&setup.profile, trace)?);
+    Ok(Arc::new(playback))
 }
 
 /// Of the texts' tokens and prompts. Times are not in it: each end plays its own.

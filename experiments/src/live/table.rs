@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
                 method: cell.method.clone(),
                 sets: cell.set.clone(),
             };
-            Scene::load(&choice, options.seed, tokens)
+            Scene::emulated(&choice, options.seed, tokens)
         })
         .collect::<Result<Vec<_>>>()?;
     let expected = scenes.iter().map(Scene::expected_ms).collect::<Result<Vec<u64>>>()?;

@@ -3,6 +3,8 @@
 mod commands;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "models")]
+mod models;
 mod page;
 mod reproduce;
 mod support;

@@ -84,6 +84,54 @@ pub trait TargetModel {
     fn close(&mut self, session: SessionId);
 }
 
+impl<M: DraftModel + ?Sized> DraftModel for Box<M> {
+    fn prefill(
+        &mut self,
+        session: SessionId,
+        prompt: &[TokenId],
+        sampling: &Sampling,
+    ) -> Result<(), ModelError> {
+        (**self).prefill(session, prompt, sampling)
+    }
+
+    fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError> {
+        (**self).step(step)
+    }
+
+    fn close(&mut self, session: SessionId) {
+        (**self).close(session);
+    }
+}
+
+impl<M: TargetModel + ?Sized> TargetModel for Box<M> {
+    fn prefill(
+        &mut self,
+        session: SessionId,
+        prompt: &[TokenId],
+        sampling: &Sampling,
+    ) -> Result<(), ModelError> {
+        (**self).prefill(session, prompt, sampling)
+    }
+
+    fn verify(&mut self, blocks: &[VerifyBlock]) -> Vec<Result<Decision, ModelError>> {
+        (**self).verify(blocks)
+    }
+
+    fn replace(
+        &mut self,
+        session: SessionId,
+        round: RoundId,
+        position: u32,
+        distribution: &Blob,
+    ) -> Result<TokenId, ModelError> {
+        (**self).replace(session, round, position, distribution)
+    }
+
+    fn close(&mut self, session: SessionId) {
+        (**self).close(session);
+    }
+}
+
 /// A model that hands out its logits, for whoever records what it knows besides its answers: the
 /// recorder of texts, and tests.
 pub trait Logits {

@@ -7,6 +7,7 @@
 //! | [`reader`] | reads one; errors name file and line |
 //! | [`mod@replay`] | feeds the inputs to a fresh machine and compares its outputs |
 //! | [`mod@samples`] | measured times of draft steps, verifications and prefills |
+//! | [`mod@texts`] | what two models say to prompts, as a trace that any method is replayed on |
 //! | [`mod@align`] | brings the clocks of several logs together |
 //!
 //! A log is JSON lines: one [`Header`], then a [`Line`] each for every input, the outputs that it led
@@ -17,6 +18,7 @@ pub mod align;
 pub mod reader;
 pub mod replay;
 pub mod samples;
+pub mod texts;
 pub mod writer;
 
 use pipesd_core::cloud::CloudConfig;

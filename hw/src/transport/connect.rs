@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pipesd_core::time::Duration;
-use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, WireError};
+use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, Refusal, WireError};
 use quinn::{
     AsyncUdpSocket, Connection, ConnectionError, Endpoint, EndpointConfig, TokioRuntime,
     TransportErrorCode,
@@ -14,7 +14,7 @@ use quinn::{
 use super::frame::{self, FrameError};
 use super::link::{Link, Parts, explain, plain};
 use super::sender::Startup;
-use super::{SERVER_NAME, Settings, Ticket, TransportError, tls};
+use super::{SERVER_NAME, Settings, Ticket, TransportError, tls, vocabulary};
 use crate::net::socket::{Departures, EmulatedSocket, PlainSocket};
 use crate::net::{Emulation, Timekeeper};
 
@@ -115,9 +115,7 @@ async fn connect_patiently(
         edge: settings.edge,
         vocabulary: settings.vocabulary,
     };
-    let mut frame = vec![0; frame::PREFIX_BYTES];
-    wire::encode_client_hello(&hello, &mut frame);
-    finish_frame(&mut frame);
+    let frame = frame::framed(|body| wire::encode_client_hello(&hello, body));
     let answer = async {
         // What is wrong with writing shows in reading.
         let _ = send.write_all(&frame).await;
@@ -135,6 +133,13 @@ async fn connect_patiently(
         WireError::Version { .. } => TransportError::Refused(error.to_string()),
         other => TransportError::Protocol(other.to_string()),
     })?;
+    if let (Some(Refusal::Vocabulary), Some(ours)) = (hello.refusal, &settings.token_bytes) {
+        let learned = vocabulary::learn(&mut send, &mut receive, ours).await;
+        return Err(match learned {
+            Ok(difference) => TransportError::Vocabulary(difference),
+            Err(why) => TransportError::Vocabulary(format!("the cloud does not tell where: {why}")),
+        });
+    }
     if let Some(refusal) = hello.refusal {
         return Err(TransportError::Refused(format!("{refusal:?}").to_lowercase()));
     }
@@ -172,10 +177,4 @@ async fn shake_hands(
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(PAUSE_MAX);
     }
-}
-
-/// Fills in the length of a frame whose body follows four bytes kept free for it.
-pub(super) fn finish_frame(frame: &mut [u8]) {
-    let length = (frame.len() - frame::PREFIX_BYTES) as u32;
-    frame[..frame::PREFIX_BYTES].copy_from_slice(&length.to_le_bytes());
 }

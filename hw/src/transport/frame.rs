@@ -11,6 +11,15 @@ pub(super) const PREFIX_BYTES: usize = 4;
 /// Memory taken at once for a frame: more comes with the bytes themselves.
 const ALLOCATED_AT_ONCE: usize = 64 << 10;
 
+/// The frame of a body that `encode` appends.
+pub(super) fn framed(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = vec![0; PREFIX_BYTES];
+    encode(&mut frame);
+    let length = (frame.len() - PREFIX_BYTES) as u32;
+    frame[..PREFIX_BYTES].copy_from_slice(&length.to_le_bytes());
+    frame
+}
+
 /// Why there is no frame.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FrameError {

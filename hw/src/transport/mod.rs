@@ -35,6 +35,7 @@ mod sender;
 mod server;
 mod settings;
 mod tls;
+mod vocabulary;
 
 use std::net::SocketAddr;
 
@@ -109,6 +110,9 @@ pub enum TransportError {
     /// The peer refuses, and says why.
     #[error("refused: {0}")]
     Refused(String),
+    /// The draft's vocabulary is not the target's, and where.
+    #[error("the vocabularies differ: {0}")]
+    Vocabulary(String),
     /// The peer says something else than it should.
     #[error("no sense: {0}")]
     Protocol(String),

@@ -5,15 +5,15 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pipesd_core::time::Duration;
 use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, ServerHello, WireError};
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::connect::finish_frame;
-use super::frame;
+use super::frame::{self, framed};
 use super::identity::{Identity, Secret, Ticket};
 use super::link::{Link, Parts, explain};
-use super::{Code, Settings, TransportError, tls};
+use super::{Code, Settings, TransportError, tls, vocabulary};
 use crate::net::socket::{Departures, PlainSocket};
 
 /// Somebody has come.
@@ -36,6 +36,9 @@ const ARRIVALS_WAITING_MAX: usize = 64;
 /// Peers of one host that may be at the door at the same time: a host that says nothing must not keep
 /// the others out. An edge is there for some round trips, and one that is refused so comes again.
 const AT_THE_DOOR_MAX: usize = 8;
+
+/// An edge that was told why its vocabulary is refused has so long to leave by itself.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
 /// A cloud that accepts edges. Dropping it ends no link.
 #[derive(Debug)]
@@ -253,15 +256,20 @@ impl Door {
             other => malformed(format!("malformed hello: {other}")),
         })?;
         self.check(&hello)?;
+        if let Some(why) = self.other_vocabulary(&hello) {
+            if let Some(ours) = &self.settings.token_bytes {
+                // An error: the edge has left, or makes no sense; it is refused in any case.
+                let _ = vocabulary::teach(&mut send, &mut receive, ours).await;
+                // What was written last must arrive before the connection is closed.
+                let _ = tokio::time::timeout(LEAVES_WITHIN, connection.closed()).await;
+            }
+            return Err((Code::Vocabulary, why));
+        }
         let permit = Arc::clone(&self.links)
             .try_acquire_owned()
             .map_err(|_| (Code::Busy, "the cloud serves as many edges as it may".to_owned()))?;
-        let mut frame = vec![0; frame::PREFIX_BYTES];
-        wire::encode_server_hello(
-            &ServerHello { version: wire::VERSION, refusal: None },
-            &mut frame,
-        );
-        finish_frame(&mut frame);
+        let hello_back = ServerHello { version: wire::VERSION, refusal: None };
+        let frame = framed(|body| wire::encode_server_hello(&hello_back, body));
         send.write_all(&frame).await.map_err(|error| malformed(error.to_string()))?;
         self.settings.welcome(connection);
         Ok(Link::start(Parts {
@@ -282,16 +290,18 @@ impl Door {
         if Secret::new(hello.secret) != self.secret {
             return Err((Code::Secret, "the ticket's secret is not this cloud's".into()));
         }
-        // A stranger is not told what is spoken here: the secret comes first.
-        if let (Some(theirs), Some(ours)) = (hello.vocabulary, self.settings.vocabulary)
-            && theirs != ours
-        {
-            let (theirs, ours) = (theirs.size, ours.size);
-            let why = format!(
-                "the edge's models speak another vocabulary ({theirs} ids) than the cloud's ({ours})"
-            );
-            return Err((Code::Vocabulary, why));
-        }
         Ok(())
+    }
+
+    /// Whether the edge's models speak another vocabulary. A stranger is not told what is spoken here:
+    /// the secret comes first.
+    fn other_vocabulary(&self, hello: &ClientHello) -> Option<String> {
+        let (theirs, ours) = (hello.vocabulary?, self.settings.vocabulary?);
+        (theirs != ours).then(|| {
+            let (theirs, ours) = (theirs.size, ours.size);
+            format!(
+                "the edge's models speak another vocabulary ({theirs} ids) than the cloud's ({ours})"
+            )
+        })
     }
 }

@@ -11,6 +11,7 @@ use quinn::congestion::{BbrConfig, Controller, ControllerFactory, CubicConfig};
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 use crate::net::{Emulation, Overflow};
+use crate::pair::TokenBytes;
 
 /// Who decides how much may be on its way.
 ///
@@ -44,6 +45,8 @@ pub struct Settings {
     /// What this end's models speak of. An edge whose vocabulary is known to be another than the
     /// cloud's is refused.
     pub vocabulary: Option<Vocabulary>,
+    /// What each id of it means, if known: ends whose vocabularies differ then find out where.
+    pub token_bytes: Option<Arc<TokenBytes>>,
     /// A peer must have connected and introduced itself within this time.
     pub handshake: Duration,
     /// A connection on which nothing comes for so long is over. Edges send keep-alives at a third.
@@ -70,6 +73,7 @@ impl Default for Settings {
             limits: Limits::default(),
             edge: 0,
             vocabulary: None,
+            token_bytes: None,
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(15),
             streams_max: 16,

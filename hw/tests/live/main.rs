@@ -13,6 +13,7 @@ mod exact;
 mod failures;
 mod outside;
 mod quic;
+mod recorder;
 #[path = "../relay/mod.rs"]
 mod relay;
 mod replay;

@@ -13,3 +13,4 @@ mod relay;
 mod sent;
 mod strangers;
 mod support;
+mod vocabulary;

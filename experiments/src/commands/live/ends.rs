@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use pipesd_hw::driver::Observer;
 use pipesd_hw::transport::Ticket;
 
-use crate::cli::{Cloud, Edge, Testbed};
+use crate::cli::{Cloud, Edge, LiveRun, Testbed};
 use crate::input::{Choice, bad_input, live_command};
+use crate::live::models::End;
 use crate::live::report::{Report, summary};
 use crate::live::scene::Scene;
 use crate::live::{cloud as serving, edge as decoding, fidelity, pair, recording};
@@ -20,7 +21,7 @@ const ONCE_PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn cloud(options: &Cloud) -> Result<()> {
     let choice = Choice::from(&options.configuration);
-    let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let scene = load(&choice, &options.run, End::Cloud)?;
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
     let announce = |ticket: &str| {
         if !options.run.json {
@@ -58,11 +59,11 @@ pub(crate) fn edge(options: &Edge) -> Result<()> {
     if !choice.sets.iter().any(|set| set.starts_with("payload=")) {
         choice.sets.push("payload=ids".to_owned());
     }
-    let mut scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let mut scene = load(&choice, &options.run, End::Edge)?;
     scene.edge = options.edge;
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::EDGE_LOG));
     let emulate = !options.plain;
-    let observer = observer(options.run.json);
+    let observer = observer(&scene, options.run.json);
     let decoded = decoding::decode(
         &scene,
         &ticket,
@@ -107,16 +108,16 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
         return fidelity::run(options);
     }
     let choice = Choice::from(&options.configuration);
-    let scene = Scene::load(&choice, options.run.seed, options.run.tokens())?;
+    let scene = load(&choice, &options.run, End::Edge)?;
     let folder = options.run.record.as_deref();
     let emulate = !options.plain;
     if let Some(folder) = folder {
         recording::begin(folder)?;
     }
-    let paired = pair::run(&scene, folder, emulate, observer(options.run.json))?;
+    let paired = pair::run(&scene, folder, emulate, observer(&scene, options.run.json))?;
     if let Some(folder) = folder {
         let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-        recording::complete(folder, &scene)?;
+        recording::complete(folder, &scene, &paired.decoded.report.texts)?;
         recording::note(folder, &scene, &summary)?;
         eprintln!("recorded to {}", folder.display());
     }
@@ -136,9 +137,14 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     print(&report, options.run.json)
 }
 
-/// Ids stream to stdout as they are committed, unless that is to be one document.
-fn observer(json: bool) -> Option<Observer> {
-    (!json).then(|| decoding::stream_ids(stdout()))
+/// The scene of a run.
+fn load(choice: &Choice, run: &LiveRun, end: End) -> Result<Scene> {
+    Scene::load(choice, &run.models, run.seed, run.tokens(), end)
+}
+
+/// What is committed streams to stdout, unless that is to be one document.
+fn observer(scene: &Scene, json: bool) -> Option<Observer> {
+    (!json).then(|| decoding::stream(scene, stdout()))
 }
 
 fn print(report: &Report<'_>, json: bool) -> Result<()> {

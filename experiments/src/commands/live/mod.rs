@@ -1,13 +1,17 @@
-//! The commands of the live testbed: `cloud`, `edge`, `testbed`, and what of `trace` and `reproduce` is
-//! live. Without the feature `live` each of them says how to get it.
+//! The commands of the live testbed: `cloud`, `edge`, `testbed`, `models`, and what of `trace`
+//! and `reproduce` is live. Without the feature `live` each of them says how to get it.
 
 #[cfg(feature = "live")]
 mod ends;
+#[cfg(feature = "live")]
+mod models;
 #[cfg(feature = "live")]
 mod recordings;
 
 #[cfg(feature = "live")]
 pub(super) use self::ends::{cloud, edge, testbed};
+#[cfg(feature = "live")]
+pub(super) use self::models::models_check;
 #[cfg(feature = "live")]
 pub(super) use self::recordings::{check, inspect, record};
 #[cfg(feature = "live")]
@@ -16,4 +20,4 @@ pub(super) use crate::live::table::run as table;
 #[cfg(not(feature = "live"))]
 mod missing;
 #[cfg(not(feature = "live"))]
-pub(super) use self::missing::{check, cloud, edge, inspect, record, table, testbed};
+pub(super) use self::missing::{check, cloud, edge, inspect, models_check, record, table, testbed};

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::cli::{TraceInspect, TraceRecord};
 use crate::commands::timeline;
 use crate::input::Choice;
+use crate::live::models::End;
 use crate::live::pair::{CLOUD_LOG, EDGE_LOG};
 use crate::live::report::summary;
 use crate::live::scene::Scene;
@@ -20,11 +21,13 @@ use crate::output;
 /// Decodes live with both ends on this machine and keeps all of it.
 pub(crate) fn record(options: &TraceRecord) -> Result<()> {
     let choice = Choice::from(&options.configuration);
-    let scene = Scene::load(&choice, options.seed, options.tokens)?;
+    let TraceRecord { models, seed, tokens, .. } = options;
+    let scene = Scene::load(&choice, models, *seed, *tokens, End::Edge)?;
     recording::begin(&options.out)?;
     let paired = pair::run(&scene, Some(&options.out), true, None)?;
     let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-    recording::complete(&options.out, &scene)?;
+    let texts = &paired.decoded.report.texts;
+    recording::complete_with(&options.out, &scene, texts, options.rollout)?;
     recording::note(&options.out, &scene, &summary)?;
     let folder = options.out.display();
     output::print(&format!(

@@ -1,0 +1,123 @@
+//! From an entry to models at work, each by its engine.
+
+use std::path::Path;
+
+use pipesd_core::seed::Seed;
+use serde::Deserialize;
+
+use super::entry::{Engine, ModelSpec, Pair};
+use super::token_bytes::token_bytes;
+use super::vocabulary::TokenBytes;
+use super::{PairError, read};
+use crate::backend::table::{Table, TableDraft, TableTarget, VOCABULARY_MAX};
+use crate::backend::{DraftModel, Logits, ModelError, TargetModel};
+
+/// A draft that can be recorded, too.
+pub trait Draft: DraftModel + Logits {}
+impl<M: DraftModel + Logits> Draft for M {}
+
+/// A target that can be recorded, too.
+pub trait Target: TargetModel + Logits {}
+impl<M: TargetModel + Logits> Target for M {}
+
+impl Engine {
+    /// Whether this program has it.
+    #[must_use]
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Llama | Self::Torch => false,
+            Self::Table => true,
+        }
+    }
+}
+
+/// What an engine that is not there does.
+fn absent(engine: Engine) -> ModelError {
+    ModelError::Refused(format!("this program has no engine `{}`", engine.name()))
+}
+
+impl Pair {
+    /// What the draft's ids mean, of its own file: the ids that both models use.
+    ///
+    /// # Errors
+    /// If it cannot be read, has fewer ids, or its engine was not built in.
+    pub fn draft_bytes(&self) -> Result<TokenBytes, PairError> {
+        self.bytes(&self.spec.draft)
+    }
+
+    /// The same of the target.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn target_bytes(&self) -> Result<TokenBytes, PairError> {
+        self.bytes(&self.spec.target)
+    }
+
+    fn bytes(&self, model: &ModelSpec) -> Result<TokenBytes, PairError> {
+        let path = self.path(&model.path);
+        let size = self.spec.vocabulary;
+        match model.engine {
+            Engine::Torch => token_bytes(&path.join("tokenizer.json"), size),
+            Engine::Llama => Err(PairError::new(&path, absent(model.engine))),
+            Engine::Table => token_bytes(&self.path(&self.spec.tokenizer), size),
+        }
+    }
+
+    /// Loads the draft. A session has up to `context` tokens, prompt, output and rollouts together. Its
+    /// logits are those of the pair's vocabulary: a padded tail is cut off, so that no id of it is proposed.
+    ///
+    /// # Errors
+    /// If it cannot be loaded.
+    pub fn open_draft(&self, _context: u32) -> Result<Box<dyn Draft>, ModelError> {
+        let spec = &self.spec.draft;
+        match spec.engine {
+            Engine::Llama | Engine::Torch => Err(absent(spec.engine)),
+            Engine::Table => Ok(Box::new(TableDraft::new(self.table(spec)?))),
+        }
+    }
+
+    /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for. Its
+    /// logits are those of the pair's vocabulary.
+    ///
+    /// # Errors
+    /// If it cannot be loaded.
+    pub fn open_target(&self, _context: Option<u32>) -> Result<Box<dyn Target>, ModelError> {
+        let spec = &self.spec.target;
+        match spec.engine {
+            Engine::Llama | Engine::Torch => Err(absent(spec.engine)),
+            Engine::Table => Ok(Box::new(TableTarget::new(self.table(spec)?))),
+        }
+    }
+
+    /// A table as its file says, over the pair's vocabulary.
+    fn table(&self, spec: &ModelSpec) -> Result<Table, ModelError> {
+        let path = self.path(&spec.path);
+        let refused =
+            |problem: String| ModelError::Refused(PairError::new(&path, problem).to_string());
+        let TableFile { seed, spread, apart } = read_table(&path).map_err(refused)?;
+        let size = self.spec.vocabulary;
+        if !(2..=VOCABULARY_MAX).contains(&size) {
+            return Err(refused(format!("a table is over 2 to {VOCABULARY_MAX} ids, not {size}")));
+        }
+        let target = Table::target(size, spread, Seed(seed));
+        Ok(if apart == 0.0 { target } else { target.draft(apart, Seed(seed)) })
+    }
+}
+
+/// A table model, as its file says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableFile {
+    /// Of a pair the same.
+    seed: u64,
+    /// Logits are uniform in ± this.
+    spread: f32,
+    /// A draft's are moved by up to ± this.
+    #[serde(default)]
+    apart: f32,
+}
+
+pub(super) fn read_table(path: &Path) -> Result<TableFile, String> {
+    let text = read(path).map_err(|error| error.problem)?;
+    toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())
+}
