@@ -1,4 +1,4 @@
-//! With libtorch: its folder goes into the rpath of what is linked here, so that no LD_LIBRARY_PATH is
+//! With libtorch: its folder goes into the rpath of what is linked here, for there is no LD_LIBRARY_PATH.
 //! needed.
 
 fn main() {

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "live")]
 pub(crate) use self::live::{Backend, LiveRun};
 pub(crate) use self::live::{Cloud, Edge, PairChoice, Testbed};
-pub(crate) use self::models::{Models, ModelsCheck};
+pub(crate) use self::models::{Doctor, Models, ModelsCheck};
 pub(crate) use self::trace::{Trace, TraceCheck, TraceExport, TraceInspect, TraceRecord};
 use crate::sweep::Shard;
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     /// Pairs of models for the live testbed.
     #[command(subcommand)]
     Models(Models),
+    /// Say what the live testbed finds on this machine, and what to type for what is missing.
+    Doctor(Doctor),
     /// Print the keys of --set: units, ranges, defaults, meanings.
     Keys(Keys),
 }

@@ -1,4 +1,4 @@
-//! What can be typed for models.
+//! What can be typed for models and for the machine that they run on.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,13 @@ pub(crate) struct ModelsCheck {
     /// pair of a file: the file's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) models: Option<PathBuf>,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Edge(options) => live::edge(options),
         Command::Testbed(options) => live::testbed(options),
         Command::Trace(options) => trace::run(options),
+        Command::Doctor(options) => live::doctor(options),
         Command::Models(Models::Check(options)) => live::models_check(options),
     }
 }

@@ -14,6 +14,7 @@
 //! of the same ids is asked when they connect, of what each has itself: see [`TokenBytes`].
 
 mod check;
+mod engines;
 mod entry;
 mod open;
 mod prompts;

@@ -5,6 +5,7 @@ use std::path::Path;
 use pipesd_core::seed::Seed;
 use serde::Deserialize;
 
+use super::engines::{self, Bounds};
 use super::entry::{Engine, ModelSpec, Pair};
 use super::token_bytes::token_bytes;
 use super::vocabulary::TokenBytes;
@@ -25,15 +26,11 @@ impl Engine {
     #[must_use]
     pub const fn is_built(self) -> bool {
         match self {
-            Self::Llama | Self::Torch => false,
+            Self::Llama => cfg!(feature = "llama"),
+            Self::Torch => cfg!(feature = "torch"),
             Self::Table => true,
         }
     }
-}
-
-/// What an engine that is not there does.
-fn absent(engine: Engine) -> ModelError {
-    ModelError::Refused(format!("this program has no engine `{}`", engine.name()))
 }
 
 impl Pair {
@@ -57,8 +54,8 @@ impl Pair {
         let path = self.path(&model.path);
         let size = self.spec.vocabulary;
         match model.engine {
-            Engine::Torch => token_bytes(&path.join("tokenizer.json"), size),
-            Engine::Llama => Err(PairError::new(&path, absent(model.engine))),
+            Engine::Torch => engines::torch_bytes(&path, size),
+            Engine::Llama => engines::llama_bytes(&path, size),
             Engine::Table => token_bytes(&self.path(&self.spec.tokenizer), size),
         }
     }
@@ -68,10 +65,11 @@ impl Pair {
     ///
     /// # Errors
     /// If it cannot be loaded.
-    pub fn open_draft(&self, _context: u32) -> Result<Box<dyn Draft>, ModelError> {
+    pub fn open_draft(&self, context: u32) -> Result<Box<dyn Draft>, ModelError> {
         let spec = &self.spec.draft;
+        let bounds = Bounds { context: Some(context), vocabulary: self.spec.vocabulary };
         match spec.engine {
-            Engine::Llama | Engine::Torch => Err(absent(spec.engine)),
+            Engine::Llama | Engine::Torch => engines::draft(&self.path(&spec.path), spec, bounds),
             Engine::Table => Ok(Box::new(TableDraft::new(self.table(spec)?))),
         }
     }
@@ -81,10 +79,11 @@ impl Pair {
     ///
     /// # Errors
     /// If it cannot be loaded.
-    pub fn open_target(&self, _context: Option<u32>) -> Result<Box<dyn Target>, ModelError> {
+    pub fn open_target(&self, context: Option<u32>) -> Result<Box<dyn Target>, ModelError> {
         let spec = &self.spec.target;
+        let bounds = Bounds { context, vocabulary: self.spec.vocabulary };
         match spec.engine {
-            Engine::Llama | Engine::Torch => Err(absent(spec.engine)),
+            Engine::Llama | Engine::Torch => engines::target(&self.path(&spec.path), spec, bounds),
             Engine::Table => Ok(Box::new(TableTarget::new(self.table(spec)?))),
         }
     }

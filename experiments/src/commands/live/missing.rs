@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::cli::{Cloud, Edge, ModelsCheck, Reproduce, Testbed, TraceInspect, TraceRecord};
+use crate::cli::{Cloud, Doctor, Edge, ModelsCheck, Reproduce, Testbed, TraceInspect, TraceRecord};
 use crate::input::bad_input;
 
 fn refuse(command: &str) -> Result<()> {
@@ -37,6 +37,10 @@ pub(crate) fn check(_: &Path) -> Result<()> {
 
 pub(crate) fn inspect(_: &TraceInspect) -> Result<()> {
     refuse("trace inspect")
+}
+
+pub(crate) fn doctor(_: &Doctor) -> Result<()> {
+    refuse("doctor")
 }
 
 pub(crate) fn models_check(_: &ModelsCheck) -> Result<()> {

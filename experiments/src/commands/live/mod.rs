@@ -1,6 +1,8 @@
-//! The commands of the live testbed: `cloud`, `edge`, `testbed`, `models`, and what of `trace`
+//! The commands of the live testbed: `cloud`, `edge`, `testbed`, `models`, `doctor`, and what of `trace`
 //! and `reproduce` is live. Without the feature `live` each of them says how to get it.
 
+#[cfg(feature = "live")]
+mod doctor;
 #[cfg(feature = "live")]
 mod ends;
 #[cfg(feature = "live")]
@@ -8,6 +10,8 @@ mod models;
 #[cfg(feature = "live")]
 mod recordings;
 
+#[cfg(feature = "live")]
+pub(super) use self::doctor::doctor;
 #[cfg(feature = "live")]
 pub(super) use self::ends::{cloud, edge, testbed};
 #[cfg(feature = "live")]
@@ -20,4 +24,6 @@ pub(super) use crate::live::table::run as table;
 #[cfg(not(feature = "live"))]
 mod missing;
 #[cfg(not(feature = "live"))]
-pub(super) use self::missing::{check, cloud, edge, inspect, models_check, record, table, testbed};
+pub(super) use self::missing::{
+    check, cloud, doctor, edge, inspect, models_check, record, table, testbed,
+};

@@ -46,6 +46,14 @@ pub fn about() -> Result<String, ModelError> {
     Ok(format!("{OPENMP}; {offload} offload layers to a GPU; devices: {}", names.join(", ")))
 }
 
+/// Tokens that the model of a file was made for.
+///
+/// # Errors
+/// If the file cannot be loaded.
+pub fn trained_context(path: &Path) -> Result<u32, ModelError> {
+    Ok(load::model(path, 0, true)?.n_ctx_train())
+}
+
 /// Not looked up, llama.cpp does not tell: the workspace's dependency has the feature `openmp`, without
 /// which threads would stand in each other's way.
 const OPENMP: &str = "built with the feature openmp";

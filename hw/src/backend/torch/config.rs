@@ -123,8 +123,13 @@ impl DecoderConfig {
         if heads % shared != 0 {
             return Err(format!("{heads} query heads cannot share {shared} key and value heads"));
         }
-        if width % 2 != 0 {
+        if width % 2 != 0 || width == 0 {
             return Err(format!("head_dim is {width}; rotary embedding needs an even one"));
+        }
+        if let RopeScaling::Llama3 { low, high, .. } = self.rope_scaling
+            && low >= high
+        {
+            return Err(format!("low_freq_factor {low} is not below high_freq_factor {high}"));
         }
         Ok(())
     }
@@ -231,6 +236,11 @@ fn refuse_unknown_parts(raw: &Value) -> Result<(), String> {
     if raw["mlp_bias"].as_bool() == Some(true) {
         return Err("mlp_bias is set; only an MLP without biases is known".into());
     }
+    for key in ["quantization_config", "partial_rotary_factor"] {
+        if !raw[key].is_null() {
+            return Err(format!("{key} is set, which is not known here"));
+        }
+    }
     if raw["pretraining_tp"].as_i64().is_some_and(|ways| ways > 1) {
         return Err("pretraining_tp is above 1: its sums are in another order; set it to 1".into());
     }
@@ -270,9 +280,10 @@ fn rope_theta(raw: &Value) -> Result<f64, String> {
 }
 
 fn rope_scaling(raw: &Value) -> Result<RopeScaling, String> {
-    let scaling = [&raw["rope_parameters"], &raw["rope_scaling"]];
-    let Some(scaling) = scaling.into_iter().find(|scaling| !scaling.is_null()) else {
-        return Ok(RopeScaling::None);
+    let scaling = match [&raw["rope_parameters"], &raw["rope_scaling"]] {
+        [Value::Null, Value::Null] => return Ok(RopeScaling::None),
+        [scaling, Value::Null] | [Value::Null, scaling] => scaling,
+        _ => return Err("rope_parameters and rope_scaling are both set; one is to be".into()),
     };
     let name = scaling["rope_type"].as_str().or(scaling["type"].as_str()).unwrap_or("default");
     match name {

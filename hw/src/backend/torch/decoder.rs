@@ -97,11 +97,12 @@ impl Decoder {
         Self::from_parameters(config, parameters, device)
     }
 
-    /// Reads a Hugging Face folder: `config.json` and one or several `.safetensors`.
+    /// Reads a Hugging Face folder: `config.json` and one or several `.safetensors`. `kind` None: held in
+    /// what the embedding is stored in.
     ///
     /// # Errors
     /// Names the file, and what in it is missing, unknown or misshapen.
-    pub fn load(folder: &Path, kind: Kind, device: Device) -> Result<Self, LoadError> {
+    pub fn load(folder: &Path, kind: Option<Kind>, device: Device) -> Result<Self, LoadError> {
         let config = DecoderConfig::load(&folder.join("config.json"))?;
         let parameters = weights::load(folder, &config, kind, device)?;
         Ok(Self::from_parameters(&config, parameters, device))

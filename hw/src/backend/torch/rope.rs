@@ -1,7 +1,7 @@
 //! Rotary position embedding (Su et al. 2021) in Hugging Face's layout: the first half of a head is
 //! rotated against the second.
 
-use core::f64::consts::PI;
+use core::f32::consts::PI;
 
 use tch::{Device, Kind, Tensor};
 
@@ -17,9 +17,11 @@ pub(super) struct Rope {
 impl Rope {
     pub(super) fn new(config: &DecoderConfig, device: Device) -> Self {
         let width = config.head_dim;
+        // In f32 throughout, as `transformers` does: at far positions the last bits of a frequency are
+        // whole digits of an angle.
         let frequency = |pair: i64| {
-            let exponent = (2 * pair) as f64 / width as f64;
-            scaled(1.0 / libm::pow(config.rope_theta, exponent), config.rope_scaling) as f32
+            let exponent = (2 * pair) as f32 / width as f32;
+            scaled(1.0 / libm::powf(config.rope_theta as f32, exponent), config.rope_scaling)
         };
         let frequencies: Vec<f32> = (0..width / 2).map(frequency).collect();
         Self { frequencies: Tensor::from_slice(&frequencies).to_device(device) }
@@ -33,11 +35,12 @@ impl Rope {
     }
 }
 
-fn scaled(frequency: f64, scaling: RopeScaling) -> f64 {
+fn scaled(frequency: f32, scaling: RopeScaling) -> f32 {
     match scaling {
         RopeScaling::None => frequency,
-        RopeScaling::Linear { factor } => frequency / factor,
+        RopeScaling::Linear { factor } => frequency / factor as f32,
         RopeScaling::Llama3 { factor, low, high, original } => {
+            let [factor, low, high, original] = [factor, low, high, original].map(|n| n as f32);
             let wavelength = 2.0 * PI / frequency;
             if wavelength < original / high {
                 frequency

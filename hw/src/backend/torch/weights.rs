@@ -1,6 +1,6 @@
 //! Parameters from `.safetensors`: one file, or shards that an index lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
@@ -13,26 +13,42 @@ use super::error::{LoadError, read};
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// All parameters that `config` asks for, as `kind` on `device`. Others in the files are left alone.
+/// What checkpoints hold besides: tables that are made anew here, and a head that is the embedding.
+fn is_spare(name: &str, config: &DecoderConfig) -> bool {
+    name.ends_with("rotary_emb.inv_freq")
+        || (config.tie_word_embeddings && name == "lm_head.weight")
+}
+
+/// All parameters that `config` asks for, as `kind` (None: as the first is stored) on `device`. A tensor
+/// that it does not ask for is an error: the model would be another.
 pub(super) fn load(
     folder: &Path,
     config: &DecoderConfig,
-    kind: Kind,
+    kind: Option<Kind>,
     device: Device,
 ) -> Result<BTreeMap<String, Tensor>, LoadError> {
     let mut by_file: BTreeMap<PathBuf, Vec<(String, Vec<i64>)>> = BTreeMap::new();
     let place = Place::of(folder)?;
-    for (name, shape) in config.shapes() {
+    let shapes = config.shapes();
+    let known: BTreeSet<String> = shapes.iter().map(|(name, _)| name.clone()).collect();
+    for (name, shape) in shapes {
         by_file.entry(place.file(&name)?).or_default().push((name, shape));
     }
-    let mut parameters = BTreeMap::new();
+    let (mut parameters, mut kind) = (BTreeMap::new(), kind);
     for (file, wanted) in by_file {
         let bytes = read(&file)?;
         let tensors = SafeTensors::deserialize(&bytes)
             .map_err(|error| LoadError::content(&file, format!("no safetensors: {error}")))?;
         for (name, shape) in wanted {
             let tensor = tensor(&file, &tensors, &name, &shape)?;
+            let kind = *kind.get_or_insert(tensor.kind());
             parameters.insert(name, tensor.to_kind(kind).to_device(device));
+        }
+        let unknown = |name: &&str| !known.contains(*name) && !is_spare(name, config);
+        if let Some(name) = tensors.names().into_iter().find(unknown) {
+            let problem =
+                format!("tensor `{name}` has no place in the model that config.json says");
+            return Err(LoadError::content(&file, problem));
         }
     }
     Ok(parameters)
