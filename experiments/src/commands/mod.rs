@@ -30,5 +30,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Trace(options) => trace::run(options),
         Command::Doctor(options) => live::doctor(options),
         Command::Models(Models::Check(options)) => live::models_check(options),
+        Command::Models(Models::Train(options)) => live::models_train(options),
     }
 }

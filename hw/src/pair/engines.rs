@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use super::PairError;
 use super::entry::{Engine, ModelSpec};
 use super::open::{Draft, Target};
-use super::vocabulary::TokenBytes;
-use super::PairError;
 use super::token_bytes::token_bytes;
+use super::vocabulary::TokenBytes;
 use crate::backend::ModelError;
 
 /// What a session of a model may come to.

@@ -9,6 +9,12 @@ mod ends;
 mod models;
 #[cfg(feature = "live")]
 mod recordings;
+#[cfg(feature = "torch")]
+mod train;
+#[cfg(not(feature = "torch"))]
+mod untrained;
+#[cfg(not(feature = "torch"))]
+pub(super) use self::untrained::models_train;
 
 #[cfg(feature = "live")]
 pub(super) use self::doctor::doctor;
@@ -18,6 +24,8 @@ pub(super) use self::ends::{cloud, edge, testbed};
 pub(super) use self::models::models_check;
 #[cfg(feature = "live")]
 pub(super) use self::recordings::{check, inspect, record};
+#[cfg(feature = "torch")]
+pub(super) use self::train::models_train;
 #[cfg(feature = "live")]
 pub(super) use crate::live::table::run as table;
 
