@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub(crate) use self::live::{Backend, LiveRun};
+pub(crate) use self::live::{Backend, LiveRun, Stage};
 pub(crate) use self::live::{Cloud, Edge, PairChoice, Testbed};
 pub(crate) use self::models::{Doctor, Models, ModelsCheck, ModelsTrain};
 pub(crate) use self::trace::{Trace, TraceCheck, TraceExport, TraceInspect, TraceRecord};

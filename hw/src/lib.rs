@@ -11,7 +11,7 @@
 //! | [`net`] | emulation of a network under the UDP socket |
 //! | [`pair`] | which draft stands for which target; prompts, tokens, vocabularies |
 //! | [`record`] | the run log, its replay, latency samples, two ends side by side |
-//! | `training` | the pair of models that ships: corpus, tokenizer, training (feature `torch`) |
+//! | [`training`] | the pair of models that ships: corpus; with libtorch tokenizer and training, too |
 //! | [`transport`] | messages over QUIC: tickets, limits, `Sent`, cancel |
 //!
 //! It depends on `pipesd-core` alone.
@@ -31,6 +31,5 @@ pub mod gguf;
 pub mod net;
 pub mod pair;
 pub mod record;
-#[cfg(feature = "torch")]
 pub mod training;
 pub mod transport;

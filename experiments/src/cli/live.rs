@@ -17,6 +17,17 @@ pub(crate) enum Backend {
     Models,
 }
 
+/// A part of the comparison with the target alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// The models behind the simulator's links.
+    Virtual,
+    /// Two processes, QUIC, the network as it is.
+    Quic,
+    /// The same over the scenarios' links, emulated in real time.
+    Emulated,
+}
+
 /// Models, or what stands for them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PairChoice {
@@ -40,6 +51,10 @@ pub(crate) struct PairChoice {
     /// With --backend models: sampling temperature, 0 to 100.
     #[arg(long, default_value_t = 0.0, value_name = "T")]
     pub(crate) temperature: f64,
+    /// With --backend models: the target evaluates in blocks of N rows, however many tokens there are, so
+    /// that its logits do not depend on it to the last bit; slower, for tests of exactness.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) fixed_block: Option<u32>,
 }
 
 impl Default for PairChoice {
@@ -51,6 +66,7 @@ impl Default for PairChoice {
             requests: None,
             family: None,
             temperature: 0.0,
+            fixed_block: None,
         }
     }
 }
@@ -59,7 +75,7 @@ impl Default for PairChoice {
 impl PairChoice {
     /// The options that are not as they are by default, as words of a command line.
     pub(crate) fn words(&self) -> Vec<String> {
-        let Self { backend, pair, models, requests, family, temperature } = self;
+        let Self { backend, pair, models, requests, family, temperature, fixed_block } = self;
         let models = models.as_ref().map(|folder| folder.display().to_string());
         let temperature = (*temperature != 0.0).then(|| temperature.to_string());
         let backend = (*backend == Backend::Models).then(|| "models".to_owned());
@@ -70,6 +86,7 @@ impl PairChoice {
             ("--requests", requests.map(|requests| requests.to_string())),
             ("--family", family.clone()),
             ("--temperature", temperature),
+            ("--fixed-block", fixed_block.map(|rows| rows.to_string())),
         ]
         .into_iter()
         .filter_map(|(flag, value)| Some([flag.to_owned(), value?]))
@@ -160,12 +177,19 @@ pub(crate) struct Testbed {
     #[command(flatten)]
     pub(crate) run: LiveRun,
     /// Use loopback as it is: emulate no link.
-    #[arg(long, conflicts_with = "fidelity")]
+    #[arg(long, conflicts_with_all = ["fidelity", "lossless"])]
     pub(crate) plain: bool,
     /// Run the shipped plan of live runs and hold the simulator against them (about half an hour;
     /// resumable). Of the other options --seed, --tokens, --out and --json apply.
     #[arg(long)]
     pub(crate) fidelity: bool,
+    /// Hold what every method and exact payload decodes with a pair against what its target writes alone:
+    /// 200 prompts (--requests) in virtual time and over QUIC, 5 over emulated links.
+    #[arg(long, conflicts_with = "fidelity")]
+    pub(crate) lossless: bool,
+    /// With --lossless: this stage alone.
+    #[arg(long, value_enum, requires = "lossless")]
+    pub(crate) stage: Option<Stage>,
     /// Write the document to DIR/summary.json; with --fidelity, recordings too.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

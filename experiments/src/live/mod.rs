@@ -11,6 +11,7 @@
 //! | [`report`] | what a live run is summed up as |
 //! | [`recording`] | a folder of run logs, and the profile that is made of it |
 //! | [`fidelity`] | live against simulated |
+//! | [`lossless`] | every text of a pair against the target's own |
 //! | [`table`] | cells of the paper's Table 1, live |
 //! | [`virtual_time`] | real models behind the simulator's links |
 //!
@@ -19,6 +20,7 @@
 pub(crate) mod cloud;
 pub(crate) mod edge;
 pub(crate) mod fidelity;
+pub(crate) mod lossless;
 pub(crate) mod models;
 pub(crate) mod pair;
 pub(crate) mod recording;

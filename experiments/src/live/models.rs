@@ -162,7 +162,7 @@ impl PairModels {
 
     /// Loads the target, on its server.
     pub(crate) fn target(self: Arc<Self>) -> Result<Box<dyn TargetModel>, ModelError> {
-        let model = self.pair.open_target(None)?;
+        let model = self.pair.open_target(None, self.choice.fixed_block)?;
         Ok(match self.devices.target_ms {
             Some([base, per_token]) => {
                 let [base, per_token] = [base, per_token].map(from_millis);
@@ -179,7 +179,10 @@ impl PairModels {
     ) -> Result<(Box<dyn pipesd_hw::pair::Draft>, Box<dyn pipesd_hw::pair::Target>)> {
         ensure_built(self.pair.spec.target.engine)?;
         let context = self.context(rollout.max(ROLLOUT_STEPS_MIN));
-        Ok((self.pair.open_draft(context)?, self.pair.open_target(Some(context))?))
+        Ok((
+            self.pair.open_draft(context)?,
+            self.pair.open_target(Some(context), self.choice.fixed_block)?,
+        ))
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) struct Bounds {
     pub(super) context: Option<u32>,
     /// Ids that the pair uses: logits end there.
     pub(super) vocabulary: u32,
+    /// Logits do not depend, to the last bit, on how many tokens are evaluated together: libtorch evaluates
+    /// this many rows each time, llama.cpp one token.
+    pub(super) fixed_block: Option<u32>,
 }
 
 #[cfg(not(all(feature = "llama", feature = "torch")))]
@@ -45,7 +48,11 @@ mod llama {
             threads: spec.threads,
             context,
             sessions,
-            arithmetic: Arithmetic::Exact,
+            arithmetic: if bounds.fixed_block.is_some() {
+                Arithmetic::OneByOne
+            } else {
+                Arithmetic::Exact
+            },
             gpu_layers: 0,
             vocabulary: Some(bounds.vocabulary),
         })
@@ -114,7 +121,7 @@ mod torch {
         let longest = u32::try_from(decoder.config().max_position_embeddings).unwrap_or(u32::MAX);
         let options = Options {
             threads: i32::try_from(spec.threads).unwrap_or(i32::MAX),
-            fixed_block: None,
+            fixed_block: bounds.fixed_block,
             context: bounds.context.unwrap_or(longest),
             vocabulary: Some(bounds.vocabulary),
         };

@@ -67,7 +67,8 @@ impl Pair {
     /// If it cannot be loaded.
     pub fn open_draft(&self, context: u32) -> Result<Box<dyn Draft>, ModelError> {
         let spec = &self.spec.draft;
-        let bounds = Bounds { context: Some(context), vocabulary: self.spec.vocabulary };
+        let bounds =
+            Bounds { context: Some(context), vocabulary: self.spec.vocabulary, fixed_block: None };
         match spec.engine {
             Engine::Llama | Engine::Torch => engines::draft(&self.path(&spec.path), spec, bounds),
             Engine::Table => Ok(Box::new(TableDraft::new(self.table(spec)?))),
@@ -75,13 +76,18 @@ impl Pair {
     }
 
     /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for. Its
-    /// logits are those of the pair's vocabulary.
+    /// logits are those of the pair's vocabulary. `fixed_block`: they do not depend, to the last bit, on how
+    /// many tokens are evaluated together.
     ///
     /// # Errors
     /// If it cannot be loaded.
-    pub fn open_target(&self, context: Option<u32>) -> Result<Box<dyn Target>, ModelError> {
+    pub fn open_target(
+        &self,
+        context: Option<u32>,
+        fixed_block: Option<u32>,
+    ) -> Result<Box<dyn Target>, ModelError> {
         let spec = &self.spec.target;
-        let bounds = Bounds { context, vocabulary: self.spec.vocabulary };
+        let bounds = Bounds { context, vocabulary: self.spec.vocabulary, fixed_block };
         match spec.engine {
             Engine::Llama | Engine::Torch => engines::target(&self.path(&spec.path), spec, bounds),
             Engine::Table => Ok(Box::new(TableTarget::new(self.table(spec)?))),

@@ -4,67 +4,30 @@
 //! | file | what |
 //! |---|---|
 //! | [`corpus`] | tasks with answers that can be checked, from a seed |
-//! | [`tokenizer`] | byte-level BPE, learned from the corpus |
-//! | `data`, [`trainer`] | windows of the corpus, and the training of one decoder on them |
-//! | [`evaluate`] | exact match, acceptance, confidence |
-//! | [`export`] | Hugging Face folders and GGUF files |
-//! | [`pair`] | all of it, from a seed to a folder |
+//! | `tokenizer` | byte-level BPE, learned from the corpus |
+//! | `data`, `trainer` | windows of the corpus, and the training of one decoder on them |
+//! | `evaluate` | exact match, acceptance, confidence |
+//! | `export` | Hugging Face folders and GGUF files |
+//! | `pair` | all of it, from a seed to a folder |
+//!
+//! All but the corpus needs libtorch (feature `torch`).
 
 pub mod corpus;
+#[cfg(feature = "torch")]
 mod data;
+#[cfg(feature = "torch")]
 pub mod evaluate;
+#[cfg(feature = "torch")]
 pub mod export;
+#[cfg(feature = "torch")]
 pub mod pair;
+#[cfg(feature = "torch")]
 pub mod tokenizer;
+#[cfg(feature = "torch")]
 pub mod trainer;
 
-use core::fmt::Display;
-use std::path::Path;
+#[cfg(feature = "torch")]
+mod error;
 
-use crate::backend::ModelError;
-use crate::backend::torch::LoadError;
-
-/// Why a training has failed.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainingError {
-    /// A file cannot be read or written, or holds something else.
-    #[error("{file}: {problem}")]
-    File {
-        /// Which.
-        file: String,
-        /// Why.
-        problem: String,
-    },
-    /// The tokenizers library has failed.
-    #[error("tokenizer: {0}")]
-    Tokenizer(String),
-    /// The loss is not a number any more.
-    #[error("the loss of step {step} is not a number: the learning rate is too high")]
-    Diverged {
-        /// When.
-        step: u32,
-    },
-    /// A model cannot be loaded again.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// A model cannot be evaluated.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// libtorch has failed.
-    #[error("libtorch: {0}")]
-    Torch(#[from] tch::TchError),
-}
-
-impl TrainingError {
-    fn file(file: &Path, problem: impl Display) -> Self {
-        Self::File { file: file.display().to_string(), problem: problem.to_string() }
-    }
-
-    fn tokenizer(error: impl Display) -> Self {
-        Self::Tokenizer(error.to_string())
-    }
-
-    fn no_end(token: &str) -> Self {
-        Self::Tokenizer(format!("it has no token `{token}`"))
-    }
-}
+#[cfg(feature = "torch")]
+pub use self::error::TrainingError;

@@ -13,7 +13,7 @@ use crate::input::{Choice, bad_input, live_command};
 use crate::live::models::End;
 use crate::live::report::{Report, summary};
 use crate::live::scene::Scene;
-use crate::live::{cloud as serving, edge as decoding, fidelity, pair, recording};
+use crate::live::{cloud as serving, edge as decoding, fidelity, lossless, pair, recording};
 use crate::output;
 
 /// A cloud that serves once waits so long for its edge.
@@ -106,6 +106,9 @@ fn ticket(connect: &str) -> Result<Ticket> {
 pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     if options.fidelity {
         return fidelity::run(options);
+    }
+    if options.lossless {
+        return lossless::run(options);
     }
     let choice = Choice::from(&options.configuration);
     let scene = load(&choice, &options.run, End::Edge)?;
