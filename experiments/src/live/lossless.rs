@@ -163,8 +163,9 @@ impl Program<'_> {
                     texts: Some(&texts),
                     open: BTreeMap::new(),
                 };
-                run_real(&scene.setup, Seed(scene.seed), &mut models)
-                    .with_context(|| format!("{method}, {}", set.join(", ")))?;
+                let run = run_real(&scene.setup, Seed(scene.seed), &mut models);
+                models.close_all();
+                run.with_context(|| format!("{method}, {}", set.join(", ")))?;
                 self.note("virtual time", (SCENARIOS[0], method, set), &texts, 0);
                 progress.set(self.runs.len() as u64, || format!("{} of {all}", self.runs.len()));
             }

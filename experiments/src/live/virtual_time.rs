@@ -22,6 +22,15 @@ pub(crate) struct Pair<'a> {
     pub(crate) open: BTreeMap<SessionId, usize>,
 }
 
+impl Pair<'_> {
+    /// Has the models forget what the run has left open: it ends before its last messages arrive.
+    pub(crate) fn close_all(&mut self) {
+        for session in self.open.keys().copied().collect::<Vec<_>>() {
+            self.close(session);
+        }
+    }
+}
+
 fn words(error: ModelError) -> String {
     error.to_string()
 }
