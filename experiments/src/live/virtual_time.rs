@@ -31,6 +31,7 @@ impl Pair<'_> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn words(error: ModelError) -> String {
     error.to_string()
 }
@@ -145,7 +146,7 @@ mod tests {
             method: method.into(),
             sets: sets.iter().map(|&set| set.to_owned()).collect(),
         };
-        let setup = Configuration::load(&choice).and_then(|c| Ok(c.setup(1, false)?));
+        let setup = Configuration::load(&choice).and_then(|c| c.setup(1, false));
         let setup = setup.expect("a shipped configuration");
         let requests = requests(temperature);
         let terms = setup.edge.method.terms();

@@ -211,7 +211,6 @@ impl Decoder {
 
     /// Logits `[batch, time, vocabulary]` of a batch of whole texts `[batch, time]` (ids), each token
     /// attending to those before it and to itself. A tape is kept where the parameters want one.
-    #[must_use]
     pub fn forward(&self, ids: &Tensor) -> Tensor {
         let time = ids.size()[1];
         let device = self.device();
@@ -252,10 +251,10 @@ impl Decoder {
                 key: turns.apply(&split(layer.key.apply(&normed), num_key_value_heads)),
                 value: split(layer.value.apply(&normed), num_key_value_heads),
             });
-            stream = stream + layer.output.apply(&found.flatten(-2, -1));
+            stream += layer.output.apply(&found.flatten(-2, -1));
             let normed = self.normed(&stream, &layer.post_norm);
             let gated = layer.gate.apply(&normed).silu() * layer.up.apply(&normed);
-            stream = stream + layer.down.apply(&gated);
+            stream += layer.down.apply(&gated);
         }
         stream
     }

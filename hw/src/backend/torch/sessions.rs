@@ -317,6 +317,7 @@ fn numbers(logits: &Tensor, vocabulary: u32) -> Result<Vec<f32>, ModelError> {
     Vec::try_from(told.contiguous().view(-1)).map_err(broken)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn broken(error: TchError) -> ModelError {
     ModelError::Broken(format!("libtorch: {error}"))
 }
