@@ -110,7 +110,9 @@ fn nothing_large_or_stray_is_tracked() {
     let listed = String::from_utf8(listed.stdout).expect("paths in UTF-8");
     for path in listed.lines() {
         let size = fs::metadata(root.join(path)).map_or(0, |meta| meta.len());
-        assert!(size < 1 << 20, "{path}: {size} bytes: results and downloads stay out");
+        // The weights of our own pair ship.
+        let most = if path.starts_with("models/small/") { 12 << 20 } else { 1 << 20 };
+        assert!(size < most, "{path}: {size} bytes: results and downloads stay out");
         let stray = [".orig", ".rej", ".whl", ".png"].iter().any(|end| path.ends_with(end));
         assert!(!stray, "{path}: left behind");
     }

@@ -271,6 +271,18 @@ pub(crate) struct Tune {
     /// Searches at a time; default: one for each core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
+    /// Decode each candidate live, both ends on this machine, in real time (resumable).
+    #[arg(long)]
+    pub(crate) live: bool,
+    #[command(flatten)]
+    pub(crate) models: PairChoice,
+    /// With --live: hold the search against a live grid of N points for each threshold, and against what
+    /// the simulator recommends from a recording.
+    #[arg(long, value_name = "N", requires = "live", value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) against_grid: Option<u32>,
+    /// With --live: where runs are kept. Default: results/tune-live.
+    #[arg(long, value_name = "DIR", requires = "live")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Ways to search.

@@ -53,7 +53,26 @@ pub(crate) fn search(
     Budget { evaluations, tokens }: Budget,
     seed: u64,
 ) -> Result<Found> {
-    let dimensions = keys.len() as u32;
+    let judged = shortened(configuration, tokens)?;
+    let judge = |thresholds: &[f64]| {
+        let setup = with_thresholds(&judged, keys, thresholds)?.setup(tokens, false)?;
+        Ok(simulate(&setup, Seed(seed))?.summary.tpt_ms)
+    };
+    let (thresholds, evaluations) = search_by(judge, keys.len(), strategy, evaluations, seed)?;
+    let tpt_ms = validate(&with_thresholds(configuration, keys, &thresholds)?)?;
+    Ok(Found { thresholds, evaluations, tpt_ms })
+}
+
+/// The search itself, whoever judges candidates (by time per token): the thresholds that it recommends,
+/// and how many it has tried.
+pub(crate) fn search_by(
+    mut judge: impl FnMut(&[f64]) -> Result<f64>,
+    keys: usize,
+    strategy: Strategy,
+    evaluations: u32,
+    seed: u64,
+) -> Result<(Vec<f64>, u32)> {
+    let dimensions = keys as u32;
     // As many points in each direction as the budget holds.
     let per_dimension = match dimensions {
         1 => evaluations,
@@ -66,20 +85,14 @@ pub(crate) fn search(
         Strategy::GridEnds => TunerConfig::grid_with_ends(per_dimension, dimensions),
         Strategy::Random => TunerConfig::random(evaluations),
     };
-    let judged = shortened(configuration, tokens)?;
-    let bounds = Bounds::new(vec![[THRESHOLD_MARGIN, 1.0 - THRESHOLD_MARGIN]; keys.len()])?;
+    let bounds = Bounds::new(vec![[THRESHOLD_MARGIN, 1.0 - THRESHOLD_MARGIN]; keys])?;
     let mut tuner = Tuner::new(config, bounds, Seed(seed))?;
     while !tuner.is_done() {
         let candidate = tuner.ask()?;
-        let candidate_configuration =
-            with_thresholds(&judged, keys, candidate.point.coordinates())?;
-        let setup = candidate_configuration.setup(tokens, false)?;
-        let value = simulate(&setup, Seed(seed))?.summary.tpt_ms;
+        let value = judge(candidate.point.coordinates())?;
         tuner.tell(&candidate, value)?;
     }
-    let thresholds = tuner.recommend()?.coordinates().to_vec();
-    let tpt_ms = validate(&with_thresholds(configuration, keys, &thresholds)?)?;
-    Ok(Found { thresholds, evaluations: config.evaluations, tpt_ms })
+    Ok((tuner.recommend()?.coordinates().to_vec(), config.evaluations))
 }
 
 /// A run is of whole prompts: where a candidate gets less than one, its prompt's budget is cut.

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nvml_wrapper::Nvml;
+use serde::{Deserialize, Serialize};
 
 /// Where Linux shows its energy counters.
 pub const POWERCAP: &str = "/sys/class/powercap";
@@ -22,14 +23,25 @@ enum Source {
 }
 
 /// What a device took.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// What it covers, as the machine names it: `package-0`, `NVIDIA H100 (GPU 0)`.
     pub device: String,
     /// Which counter: the file or the library's call.
     pub source: String,
-    /// Joules since the start; None: not measured, as the counter could not be read at the end.
+    /// Joules since the start; None: not measured, as the counter could not be read since.
     pub joules: Option<f64>,
+    /// Whether it is a GPU.
+    pub is_gpu: bool,
+}
+
+/// What a run took \[J\]: of the GPUs if there are any, else of the processors. None: not measured.
+#[must_use]
+pub fn total(readings: &[Reading]) -> Option<f64> {
+    let any_gpu = readings.iter().any(|reading| reading.is_gpu);
+    let of_run = readings.iter().filter(|reading| reading.is_gpu == any_gpu);
+    let joules: Option<Vec<f64>> = of_run.map(|reading| reading.joules).collect();
+    joules.filter(|joules| !joules.is_empty()).map(|joules| joules.iter().sum())
 }
 
 /// A measurement under way.
@@ -43,8 +55,46 @@ pub struct Meter {
 struct Counter {
     device: String,
     source: Source,
-    /// Its value at the start: µJ of powercap, mJ of NVML.
-    start: u64,
+    /// Its value when last read: µJ of powercap, mJ of NVML.
+    last: u64,
+    /// In the same unit, since the start; None: a value is missing.
+    taken: Option<u64>,
+}
+
+impl Counter {
+    const fn new(device: String, source: Source, last: u64) -> Self {
+        Self { device, source, last, taken: Some(0) }
+    }
+
+    fn advance(&mut self, nvml: Option<&Nvml>) {
+        let (now, range) = match &self.source {
+            Source::Powercap { folder, range } => {
+                (number(&folder.join("energy_uj")).ok(), Some(*range))
+            }
+            Source::Nvml { index } => {
+                let gpu = nvml.and_then(|nvml| nvml.device_by_index(*index).ok());
+                (gpu.and_then(|gpu| gpu.total_energy_consumption().ok()), None)
+            }
+        };
+        let more = now.and_then(|now| match range {
+            Some(range) => since(self.last, now, range),
+            None => now.checked_sub(self.last),
+        });
+        self.taken = self.taken.zip(more).map(|(taken, more)| taken + more);
+        self.last = now.unwrap_or(self.last);
+    }
+
+    fn reading(&self) -> Reading {
+        let (source, per_joule) = match &self.source {
+            Source::Powercap { folder, .. } => {
+                (folder.join("energy_uj").display().to_string(), 1e6)
+            }
+            Source::Nvml { .. } => ("nvmlDeviceGetTotalEnergyConsumption".into(), 1e3),
+        };
+        let joules = self.taken.map(|taken| taken as f64 / per_joule);
+        let is_gpu = matches!(self.source, Source::Nvml { .. });
+        Reading { device: self.device.clone(), source, joules, is_gpu }
+    }
 }
 
 /// What can be measured here, and where not, why.
@@ -79,31 +129,12 @@ impl Meter {
 
     /// What each device took since the start. Empty: not measured. To be read at least once in the time
     /// that a powercap counter needs for a turn (minutes at full load, tens of them usually): a second
-    /// turn is not seen.
+    /// turn between two readings is not seen.
     #[must_use]
-    pub fn read(&self) -> Vec<Reading> {
-        let reading = |counter: &Counter| {
-            let Counter { device, source, start } = counter;
-            let joules = match source {
-                Source::Powercap { folder, range } => number(&folder.join("energy_uj"))
-                    .ok()
-                    .and_then(|end| since(*start, end, *range))
-                    .map(|micro| micro as f64 / 1e6),
-                Source::Nvml { index } => self
-                    .nvml
-                    .as_ref()
-                    .and_then(|nvml| nvml.device_by_index(*index).ok())
-                    .and_then(|gpu| gpu.total_energy_consumption().ok())
-                    .and_then(|end| end.checked_sub(*start))
-                    .map(|milli| milli as f64 / 1e3),
-            };
-            let source = match source {
-                Source::Powercap { folder, .. } => folder.join("energy_uj").display().to_string(),
-                Source::Nvml { .. } => "nvmlDeviceGetTotalEnergyConsumption".into(),
-            };
-            Reading { device: device.clone(), source, joules }
-        };
-        self.counters.iter().map(reading).collect()
+    pub fn read(&mut self) -> Vec<Reading> {
+        let Self { nvml, counters } = self;
+        counters.iter_mut().for_each(|counter| counter.advance(nvml.as_ref()));
+        counters.iter().map(Counter::reading).collect()
     }
 }
 
@@ -172,7 +203,7 @@ fn zone(folder: &Path) -> Result<Counter, String> {
     let path = folder.join("name");
     let name = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let source = Source::Powercap { folder: folder.to_owned(), range };
-    Ok(Counter { device: name.trim().into(), source, start })
+    Ok(Counter::new(name.trim().into(), source, start))
 }
 
 fn gpus(nvml: &Nvml) -> Result<Vec<Counter>, String> {
@@ -183,7 +214,7 @@ fn gpus(nvml: &Nvml) -> Result<Vec<Counter>, String> {
         let gpu = nvml.device_by_index(index).and_then(|gpu| {
             let start = gpu.total_energy_consumption()?;
             let device = format!("{} (GPU {index})", gpu.name()?);
-            Ok(Counter { device, source: Source::Nvml { index }, start })
+            Ok(Counter::new(device, Source::Nvml { index }, start))
         });
         match gpu {
             Ok(counter) => counters.push(counter),
@@ -244,7 +275,7 @@ mod tests {
         tree.zone("intel-rapl:1", "package-1\n", "900000\n");
         tree.zone("intel-rapl:2", "psys\n", "7\n");
         tree.zone("intel-rapl-mmio:0", "package-0\n", "400000\n");
-        let meter = Meter::start_at(&tree.0);
+        let mut meter = Meter::start_at(&tree.0);
         for folder in ["intel-rapl:0", "intel-rapl-mmio:0"] {
             tree.set(folder, "energy_uj", "900000\n");
         }
@@ -253,6 +284,25 @@ mod tests {
         let found: Vec<_> = readings.iter().map(|r| (r.device.as_str(), r.joules)).collect();
         assert_eq!(found, [("package-0", Some(0.5)), ("package-1", Some(0.5))]);
         assert!(readings[1].source.ends_with("intel-rapl:1/energy_uj"), "{readings:?}");
+        assert_eq!(total(&readings), Some(1.0));
+        // Another turn of 1 000 001 values, seen because it was read in between.
+        tree.set("intel-rapl-mmio:0", "energy_uj", "400000\n");
+        tree.set("intel-rapl:0", "energy_uj", "400000\n");
+        assert_eq!(meter.read()[0].joules, Some(1.000_001));
+    }
+
+    #[test]
+    fn a_run_on_a_gpu_is_what_the_gpu_took() {
+        let reading = |is_gpu, joules| Reading {
+            device: "one".into(),
+            source: "counter".into(),
+            joules,
+            is_gpu,
+        };
+        assert_eq!(total(&[]), None);
+        assert_eq!(total(&[reading(false, Some(1.0)), reading(true, Some(5.0))]), Some(5.0));
+        assert_eq!(total(&[reading(false, Some(1.0)), reading(false, Some(2.0))]), Some(3.0));
+        assert_eq!(total(&[reading(false, Some(1.0)), reading(true, None)]), None);
     }
 
     #[test]
@@ -266,7 +316,7 @@ mod tests {
         fs::remove_file(tree.0.join("intel-rapl:0/max_energy_range_uj")).expect("it is there");
         assert!(Meter::start_at(&tree.0).read().is_empty());
         tree.set("intel-rapl:0", "max_energy_range_uj", "1000000\n");
-        let meter = Meter::start_at(&tree.0);
+        let mut meter = Meter::start_at(&tree.0);
         assert_eq!(meter.read()[0].joules, Some(0.0));
         // Gone while the run went on: named, and not measured.
         fs::remove_file(tree.0.join("intel-rapl:0/energy_uj")).expect("it is there");

@@ -28,7 +28,8 @@ const METHODS: &[(&str, &str)] = &[
     ("serial", "serial split"),
 ];
 
-const DATASETS: &[(&str, &str)] = &[("humaneval", "HumanEval"), ("gsm8k", "GSM8K")];
+const DATASETS: &[(&str, &str)] =
+    &[("humaneval", "HumanEval"), ("gsm8k", "GSM8K"), ("small", "Our own pair")];
 
 const SCENARIOS: &[(&str, &str)] = &[
     ("s1-laptop", "S1 laptop"),

@@ -18,13 +18,21 @@
 use super::encoding::{Encoded, EvidenceError, pairs, whole};
 use super::noise::{Noise, Purpose};
 use super::tempered::Tempered;
-use super::{Claim, Decision, Drafting, Evidence, Sampling, Verification};
+use super::{Claim, Decision, Drafting, Evidence, Sampling, Temperature, Terms, Verification};
 use crate::blob::Blob;
 use crate::contract::Proposal;
 use crate::ids::TokenId;
 use crate::payload::Payload;
 
 impl Sampling {
+    /// Plain greedy decoding: the likeliest token is drafted, and has to be the target's likeliest.
+    #[must_use]
+    pub fn greedy() -> Self {
+        let (verification, drafting) = (Verification::Match, Drafting::Argmax);
+        let terms = Terms { verification, drafting, payload: Payload::Ids };
+        Self { terms, temperature: Temperature::default(), seed: 0 }
+    }
+
     /// The draft model's proposal at output position `position` from its logits (one for each id of
     /// the vocabulary), and what the payload carries besides it.
     ///

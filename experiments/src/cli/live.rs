@@ -71,7 +71,6 @@ impl Default for PairChoice {
     }
 }
 
-#[cfg(feature = "live")]
 impl PairChoice {
     /// The options that are not as they are by default, as words of a command line.
     pub(crate) fn words(&self) -> Vec<String> {
@@ -177,12 +176,16 @@ pub(crate) struct Testbed {
     #[command(flatten)]
     pub(crate) run: LiveRun,
     /// Use loopback as it is: emulate no link.
-    #[arg(long, conflicts_with_all = ["fidelity", "lossless"])]
+    #[arg(long, conflicts_with_all = ["fidelity", "lossless", "modes"])]
     pub(crate) plain: bool,
     /// Run the shipped plan of live runs and hold the simulator against them (about half an hour;
-    /// resumable). Of the other options --seed, --tokens, --out and --json apply.
+    /// resumable). Of the other options those about models, --seed, --tokens, --out and --json apply.
     #[arg(long)]
     pub(crate) fidelity: bool,
+    /// With models: decode with every method, and with every other way to deploy the two, in one table
+    /// (resumable).
+    #[arg(long, conflicts_with_all = ["fidelity", "lossless"])]
+    pub(crate) modes: bool,
     /// Hold what every method and exact payload decodes with a pair against what its target writes alone:
     /// 200 prompts (--requests) in virtual time and over QUIC, 5 over emulated links.
     #[arg(long, conflicts_with = "fidelity")]
@@ -190,7 +193,7 @@ pub(crate) struct Testbed {
     /// With --lossless: this stage alone.
     #[arg(long, value_enum, requires = "lossless")]
     pub(crate) stage: Option<Stage>,
-    /// Write the document to DIR/summary.json; with --fidelity, recordings too.
+    /// Write the document to DIR/summary.json; with --fidelity and --modes, recordings too.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::cli::{Strategy, Tune};
+use crate::commands::live;
 use crate::input::{Choice, Configuration, bad_input, quoted};
 use crate::output;
 use crate::runner::map_all;
@@ -22,6 +23,17 @@ pub(crate) fn run(options: &Tune) -> Result<()> {
         return Err(bad_input!("--set tuning: {problem}").into());
     }
     let keys = free_keys(&choice, &configuration)?;
+    if options.live {
+        let spec = &configuration.method.spec;
+        let configured = keys.iter().filter_map(|key| match *key {
+            "sequence_threshold" => spec.sequence_threshold.map(f64::from),
+            _ => spec.token_threshold.map(f64::from),
+        });
+        return live::tune(options, &keys, configured.collect());
+    }
+    if let Some(flag) = options.models.given() {
+        return Err(bad_input!("{flag}: it is of live runs: add --live").into());
+    }
     let budget = Budget { evaluations: options.evaluations, tokens: options.tokens };
     let seeds = search_seeds(options.seed, options.searches)?;
     let strategies: &[Strategy] =

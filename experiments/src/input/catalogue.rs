@@ -4,6 +4,7 @@
 pub(crate) const PROFILES: &[(&str, &str)] = &[
     ("humaneval", include_str!("../../../traces/profiles/humaneval.toml")),
     ("gsm8k", include_str!("../../../traces/profiles/gsm8k.toml")),
+    ("small", include_str!("../../../traces/profiles/small.toml")),
 ];
 
 /// The shipped scenarios by name.
@@ -14,9 +15,11 @@ pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     ("s4-dynamic", include_str!("../../../traces/scenarios/s4-dynamic.toml")),
 ];
 
-/// Files that shipped scenarios refer to.
-pub(crate) const ATTACHMENTS: &[(&str, &str)] =
-    &[("s4-bandwidth.csv", include_str!("../../../traces/scenarios/s4-bandwidth.csv"))];
+/// Files that shipped scenarios and profiles refer to.
+pub(crate) const ATTACHMENTS: &[(&str, &str)] = &[
+    ("s4-bandwidth.csv", include_str!("../../../traces/scenarios/s4-bandwidth.csv")),
+    ("small.json", include_str!("../../../traces/profiles/small.json")),
+];
 
 /// The shipped methods, one entry each.
 pub(crate) const METHODS: &str = include_str!("../../methods.toml");

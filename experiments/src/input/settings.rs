@@ -14,6 +14,7 @@ use pipesd_sim::link::LinkConfig;
 use pipesd_sim::profile::{DraftSpec, EnergySpec, Profile, Sourced, Status, TextModel, TextSpec};
 use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::Configure;
 
@@ -23,7 +24,7 @@ use super::tuning::TuningSpec;
 use super::{BadInput, bad_input, load_bandwidth, load_method, load_profile, load_scenario};
 
 /// What was chosen, by name or path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Choice {
     pub(crate) profile: String,
     pub(crate) scenario: String,

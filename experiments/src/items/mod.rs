@@ -39,6 +39,7 @@ const PLANS: &[&str] = &[
     include_str!("../../plans/appendix-i.toml"),
     include_str!("../../plans/s4.toml"),
     include_str!("../../plans/break-even.toml"),
+    include_str!("../../plans/small.toml"),
 ];
 
 /// How much is run.

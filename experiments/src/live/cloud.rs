@@ -8,12 +8,13 @@ use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudCounts;
 use pipesd_core::time::Duration;
 use pipesd_hw::driver::{Arrivals, CloudSetup, Newcomer, drive_cloud};
+use pipesd_hw::energy::Reading;
 use pipesd_hw::transport::{Identity, LinkEvents, LinkSender, Server};
 use serde::{Deserialize, Serialize};
 
 use super::edge::log_file;
-use super::interrupted;
 use super::scene::Scene;
+use super::{interrupted, metered};
 
 /// How a cloud is run.
 pub(crate) struct Options<'a> {
@@ -32,13 +33,15 @@ pub(crate) struct Options<'a> {
 }
 
 /// What a cloud has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Served {
     pub(crate) counts: CloudCounts,
     pub(crate) elapsed: Duration,
     pub(crate) links: u64,
     /// Edges whose links were ended from here, and why.
     pub(crate) ended: Vec<(u32, String)>,
+    /// What this machine's counters say.
+    pub(crate) energy: Vec<Reading>,
 }
 
 /// Serves until Ctrl-C, or once.
@@ -58,10 +61,11 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     setup.record = options.log.map(log_file).transpose()?;
     setup.patience = scene.patience();
     let mut arrivals = Door { server, once: options.once, served: false };
-    let report = drive_cloud(setup, scene.target(), &mut arrivals, interrupted()).await?;
+    let run = drive_cloud(setup, scene.target(), &mut arrivals, interrupted());
+    let (report, energy) = metered(run).await;
     arrivals.server.close().await;
-    let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended, .. } = report;
-    Ok(Served { counts, elapsed, links, ended })
+    let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended, .. } = report?;
+    Ok(Served { counts, elapsed, links, ended, energy })
 }
 
 /// Lets edges in: any number, or one.

@@ -12,11 +12,12 @@ use pipesd_core::time::Duration;
 use pipesd_hw::driver::{
     DriverError, EdgeReport, EdgeSetup, Observer, Text, drive_edge, one_after_another,
 };
+use pipesd_hw::energy::Reading;
 use pipesd_hw::net::Ways;
 use pipesd_hw::transport::{Ticket, TransportError, connect};
 
-use super::interrupted;
 use super::scene::Scene;
+use super::{interrupted, metered};
 
 /// What a live edge gives.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Decoded {
     pub(crate) ways: Option<Ways>,
     /// How much later than recorded the emulated draft steps ended, in the median.
     pub(crate) overshoot: Option<Duration>,
+    /// What this machine's counters say.
+    pub(crate) energy: Vec<Reading>,
 }
 
 /// How an edge is run.
@@ -64,7 +67,8 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     setup.patience = scene.patience();
     let requests = one_after_another(scene.requests());
     let link = (transport, events);
-    let report = drive_edge(setup, scene.draft(), link, requests, interrupted()).await;
+    let run = drive_edge(setup, scene.draft(), link, requests, interrupted());
+    let (report, energy) = metered(run).await;
     if let Some(emulation) = &emulation {
         // The link's end is on the emulated link, too: whoever left now would take it along, and the
         // cloud would wait for the edge until its patience ends.
@@ -74,7 +78,7 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     check_texts(scene, &report.texts)?;
     let late = scene.playback().map(|playback| playback.overshoots());
     let overshoot = late.and_then(|late| late.get(late.len() / 2).copied());
-    Ok(Decoded { report, ways: stats.stats().emulated, overshoot })
+    Ok(Decoded { report, ways: stats.stats().emulated, overshoot, energy })
 }
 
 /// More than the last packet takes through the bottleneck's queue: 64 kB at 10 Mbit/s.

@@ -14,7 +14,7 @@ use super::recording::{self, Measured};
 use super::report::summary;
 use super::scene::Scene;
 use super::{ensure_not_interrupted, pair};
-use crate::cli::{LiveRun, Testbed};
+use crate::cli::{Backend, LiveRun, Testbed};
 use crate::input::{Choice, bad_input};
 use crate::output::{self, Rows};
 use crate::progress::Progress;
@@ -94,8 +94,11 @@ impl Cell {
 
 /// Runs the plan and prints the table.
 pub(crate) fn run(options: &Testbed) -> Result<()> {
-    let plan: Plan = toml::from_str(include_str!("../../plans/fidelity.toml"))
-        .context("the shipped plan is valid")?;
+    let plan = match options.run.models.backend {
+        Backend::Emulated => include_str!("../../plans/fidelity.toml"),
+        Backend::Models => include_str!("../../plans/fidelity-models.toml"),
+    };
+    let plan: Plan = toml::from_str(plan).context("the shipped plan is valid")?;
     let plan = Plan { tokens: options.run.tokens.unwrap_or(plan.tokens), ..plan };
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results/fidelity"));
     let cells = measure(&plan, &folder, options)?;
@@ -192,8 +195,10 @@ fn cell(
 ) -> Result<Cell> {
     let first = &repeats[0];
     debug_assert_eq!(first.repeat, 0, "runs of a cell stand together");
-    let live: Vec<f64> =
-        repeats.iter().map(|run| recording::noted_tpt(&run.folder)).collect::<Result<_>>()?;
+    let live: Vec<f64> = repeats
+        .iter()
+        .map(|run| Ok(recording::noted(&run.folder)?.tpt_ms))
+        .collect::<Result<_>>()?;
     let mut factual = 0.0;
     for run in repeats {
         let model = recording::measured(&run.folder, &run.scene)?;

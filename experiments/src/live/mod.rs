@@ -11,6 +11,9 @@
 //! | [`report`] | what a live run is summed up as |
 //! | [`recording`] | a folder of run logs, and the profile that is made of it |
 //! | [`fidelity`] | live against simulated |
+//! | [`edge_only`] | both models in one place, measured |
+//! | [`modes`] | all methods and all ways to deploy, in one table |
+//! | [`tune`] | thresholds found by live runs |
 //! | [`lossless`] | every text of a pair against the target's own |
 //! | [`table`] | cells of the paper's Table 1, live |
 //! | [`virtual_time`] | real models behind the simulator's links |
@@ -19,20 +22,25 @@
 
 pub(crate) mod cloud;
 pub(crate) mod edge;
+pub(crate) mod edge_only;
 pub(crate) mod fidelity;
 pub(crate) mod lossless;
 pub(crate) mod models;
+pub(crate) mod modes;
 pub(crate) mod pair;
 pub(crate) mod recording;
 pub(crate) mod report;
 pub(crate) mod scene;
 pub(crate) mod table;
+pub(crate) mod tune;
 pub(crate) mod virtual_time;
 
 use std::sync::{OnceLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pipesd_hw::energy::{Meter, Reading};
 use tokio::sync::watch;
 
 /// The one-thread runtime that a process drives its end on.
@@ -41,6 +49,21 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("the system gives no event loop")
+}
+
+/// Counters of a processor begin anew after minutes at full load: they are looked at more often.
+const METER_EVERY: Duration = Duration::from_secs(30);
+
+/// What `run` gives, and what the machine's counters say that it took meanwhile.
+pub(crate) async fn metered<T>(run: impl Future<Output = T>) -> (T, Vec<Reading>) {
+    let mut meter = Meter::start();
+    let mut run = std::pin::pin!(run);
+    loop {
+        tokio::select! {
+            given = &mut run => return (given, meter.read()),
+            () = tokio::time::sleep(METER_EVERY) => drop(meter.read()),
+        }
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM; forever if the system cannot tell.

@@ -61,10 +61,10 @@ impl Devices {
     fn of(setup: &Setup, sets: &[String]) -> Self {
         let is_set = |key: &str| sets.iter().any(|set| set.split('=').next() == Some(key));
         let profile = &setup.profile;
+        let added = profile.draft.added_ms;
         let draft = if is_set("draft_ms") {
-            Some(Device::AtLeast(from_millis(profile.draft.step.mean())))
+            Some(Device::AtLeast(from_millis(profile.draft.step.mean() + added)))
         } else {
-            let added = profile.draft.added_ms;
             (added > 0.0).then(|| Device::Longer(from_millis(added)))
         };
         let base = is_set("verify_base_ms").then(|| profile.verification.base.mean());

@@ -24,9 +24,10 @@ use pipesd_hw::record::samples::PrefillSample;
 use pipesd_hw::record::texts::{Departure, ROLLOUT_STEPS_MIN, departures, record_texts};
 use pipesd_hw::record::{Config, Joint, Line, RunLog, align, replay, samples};
 use pipesd_sim::measured::{self, Measurements, Sample};
-use pipesd_sim::profile::{Profile, ProfileSpec};
+use pipesd_sim::profile::{Profile, ProfileSpec, Sourced, Status};
 use serde::{Deserialize, Serialize};
 
+use super::edge_only::{self, EdgeOnly};
 use super::ensure_not_interrupted;
 use super::models::PairModels;
 use super::pair::{CLOUD_LOG, EDGE_LOG};
@@ -117,10 +118,9 @@ pub(crate) fn is_complete(folder: &Path, scene: &Scene, program: &str) -> bool {
     Run::read(folder).is_ok_and(|run| Run { summary: None, ..run } == Run::of(scene, program, None))
 }
 
-/// The recorded run's time per token \[ms\].
-pub(crate) fn noted_tpt(folder: &Path) -> Result<f64> {
-    let summary = Run::read(folder)?.summary;
-    Ok(summary.context("the run has not been summed up")?.tpt_ms)
+/// The recorded run's figures.
+pub(crate) fn noted(folder: &Path) -> Result<Summary> {
+    Run::read(folder)?.summary.context("the run has not been summed up")
 }
 
 /// The log of one end.
@@ -201,33 +201,42 @@ pub(crate) fn complete_with(
     committed: &[Text],
     rollout: u32,
 ) -> Result<()> {
-    let trace = match scene.pair() {
-        None => texts(folder, scene)?,
+    let (trace, edge_only) = match scene.pair() {
+        None => (texts(folder, scene)?, None),
         Some(pair) => {
-            let trace = pair_texts(scene, pair, rollout)?;
-            compare(&trace, committed)?;
-            trace
+            let recorded = pair_texts(scene, pair, rollout)?;
+            compare(&recorded.0, committed)?;
+            recorded
         }
     };
     // A trace of a pair has features at every step: a line of its own for each number helps nobody.
     let text = serde_json::to_string(&trace).context("a trace is plain data")? + "\n";
     output::write_file(&folder.join(TRACE), &text)?;
-    let Measured { spec, .. } = measured(folder, scene)?;
+    let Measured { mut spec, .. } = measured(folder, scene)?;
+    spec.edge_only_ms = edge_only.map(|found| {
+        let source = format!("both models in one process, {} drafts a round", found.draft_length);
+        let value = found.on_device(spec.draft.step_ms.value.mean());
+        Sourced { value, status: Status::Measured, source }
+    });
     let spec = toml::to_string(&spec).context("a profile is plain data")?;
     output::write_file(&folder.join(PROFILE), &spec)
 }
 
-/// What the models of a pair say to the scene's prompts, by the recorder of texts. Runs of one process
-/// that ask the same share it: under *match* it does not depend on how they draft.
-fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Trace> {
-    static RECORDED: Mutex<Option<(String, Trace)>> = Mutex::new(None);
+/// What is recorded of a pair besides a live run.
+type Recorded = (Trace, Option<EdgeOnly>);
+
+/// What the models of a pair say to the scene's prompts, by the recorder of texts, and what they take in
+/// one place. Runs of one process that ask the same share it: under *match* it does not depend on how they
+/// draft.
+fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Recorded> {
+    static RECORDED: Mutex<Option<(String, Recorded)>> = Mutex::new(None);
     let terms = scene.setup.edge.method.terms();
     let key = format!("{:?} {} {:?} {rollout}", pair.choice.words(), scene.seed, terms);
     let mut recorded = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
     let requests = scene.requests();
     let key = format!("{key} {}", requests.len());
-    if let Some((_, trace)) = recorded.as_ref().filter(|(known, _)| *known == key) {
-        return Ok(trace.clone());
+    if let Some((_, known)) = recorded.as_ref().filter(|(known, _)| *known == key) {
+        return Ok(known.clone());
     }
     let (mut draft, mut target) = pair.both(rollout)?;
     let progress = Progress::new("texts", 0, requests.len() as u64);
@@ -245,8 +254,10 @@ fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Trace> {
     let models = (draft.as_mut(), target.as_mut());
     let trace = record_texts(models, &requests, terms, rollout, &source, told)?;
     progress.finish();
-    *recorded = Some((key, trace.clone()));
-    Ok(trace)
+    let edge_only = edge_only::measure(draft.as_mut(), target.as_mut(), &requests)?;
+    let found = (trace, Some(edge_only));
+    *recorded = Some((key, found.clone()));
+    Ok(found)
 }
 
 /// The target's choice between two ids whose logits are closer is a matter of rounding.

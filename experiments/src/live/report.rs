@@ -6,6 +6,7 @@ use pipesd_core::sharing::CloudCounts;
 use pipesd_core::summary::{Energy, Summary};
 use pipesd_core::time::{Duration, as_millis};
 use pipesd_hw::driver::EdgeReport;
+use pipesd_hw::energy::{self, Reading};
 use pipesd_hw::net::WayAccount;
 use serde_json::{Map, Value, json};
 
@@ -15,14 +16,17 @@ use super::models::PairModels;
 use super::scene::Scene;
 use crate::figures::FIGURES;
 
-/// The figures of a live run. Energy is not measured: nothing here has a meter. What the target did is
-/// known only where its process was asked (`served`).
+/// The figures of a live run. What the target did is known only where its process was asked (`served`).
+/// Of energy a machine's counters tell the whole run's: not the part of it that verification took, and
+/// nothing of a radio.
 pub(crate) fn summary(report: &EdgeReport, served: Option<&Served>) -> Result<Summary> {
     anyhow::ensure!(report.counts.output > 0, "nothing was decoded");
     let nothing = (CloudCounts::default(), Duration::ZERO);
     let (cloud, elapsed) = served.map_or(nothing, |served| (served.counts, served.elapsed));
     let edges = std::slice::from_ref(&report.counts);
-    Ok(Summary::new(edges, &cloud, elapsed, report.uplink_bytes, &Energy::default()))
+    let cloud_whole = served.and_then(|served| energy::total(&served.energy));
+    let energy = Energy { cloud_whole, ..Energy::default() };
+    Ok(Summary::new(edges, &cloud, elapsed, report.uplink_bytes, &energy))
 }
 
 /// Figures that only the cloud's process knows.
@@ -111,6 +115,10 @@ impl Report<'_> {
             "draft_overshoot_ms": self.decoded.overshoot.map(as_millis),
             "past_rollouts": playback.map(|playback| playback.past_rollouts()),
             "decoded": decoded,
+            "energy": json!({
+                "edge": self.decoded.energy,
+                "cloud": self.served.map(|served| &served.energy),
+            }),
             "link": self.decoded.ways.map(|ways| json!({ "up": way(&ways.up), "down": way(&ways.down) })),
             "texts": texts,
         });
@@ -133,6 +141,21 @@ impl Report<'_> {
             .collect()
     }
 
+    /// What each counter of energy says; nothing, where there is none.
+    fn counters(&self) -> String {
+        let mut text = String::new();
+        let ends =
+            [("edge", Some(&self.decoded.energy)), ("cloud", self.served.map(|s| &s.energy))];
+        for (end, readings) in ends {
+            for Reading { device, source, joules, .. } in readings.into_iter().flatten() {
+                let joules =
+                    joules.map_or("not measured".to_owned(), |joules| format!("{joules:.1} J"));
+                text.push_str(&format!("{end}, {device}: {joules} in the whole run ({source})\n"));
+            }
+        }
+        text
+    }
+
     /// A table for people.
     pub(crate) fn table(&self) -> Result<String> {
         let summary = summary(&self.decoded.report, self.served)?;
@@ -150,6 +173,7 @@ impl Report<'_> {
                  token; live is {off:+.1} % off\n"
             );
         }
+        notes.push_str(&self.counters());
         let configuration = &self.scene.configuration;
         let models = match self.scene.pair() {
             Some(pair) => format!("pair {}", pair.pair.name),

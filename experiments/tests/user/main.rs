@@ -6,6 +6,8 @@ mod live;
 #[cfg(feature = "models")]
 mod models;
 mod page;
+#[cfg(feature = "models")]
+mod pairs;
 mod reproduce;
 mod support;
 mod sweep;

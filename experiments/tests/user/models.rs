@@ -12,7 +12,7 @@ use crate::support::{folder, pipesd, refuses, stdout, text, write};
 const IDS: u32 = 96;
 
 /// A pair of tables in a folder, and its entry's file.
-fn pair(name: &str) -> (PathBuf, String) {
+pub(crate) fn pair(name: &str) -> (PathBuf, String) {
     let folder = folder(name);
     // Byte-level: `Ġ` is a space, `Ċ` a newline, other letters stand for themselves.
     let letters = ["Ġ".to_owned(), "Ċ".to_owned()]
@@ -79,7 +79,7 @@ fn a_check_names_what_is_missing_and_where_it_is_published() {
     let document: Value =
         serde_json::from_str(&stdout(&["models", "check", &file, "--json"])).expect("a document");
     assert_eq!(document[0]["complete"], true, "{document}");
-    assert_eq!(document[0]["parts"].as_array().map(Vec::len), Some(5));
+    assert_eq!(document[0]["parts"].as_array().map(Vec::len), Some(6));
     refuses(&["models", "check", "large"], &["--pair large: no such pair", "small"]);
     refuses(&["models", "check", "nowhere.toml"], &["nowhere.toml: cannot be read"]);
     refuses(&["models", "check", &format!("{file}:other")], &["has no pair `other`", "tables"]);

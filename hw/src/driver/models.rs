@@ -51,6 +51,10 @@ impl From<WorkResult> for Answer {
     }
 }
 
+/// How long a thread looks out for its next job before it sleeps. To wake it takes the loop longer than the
+/// loop takes to ask for the next draft; more than this would take a core from whoever needs it.
+const LINGER: Duration = Duration::from_micros(20);
+
 /// A model on its thread.
 pub(super) trait Serve {
     /// Does a piece of work.
@@ -106,7 +110,8 @@ fn live(
     done: &mpsc::UnboundedSender<Done>,
 ) -> Result<(), ModelError> {
     let mut model = build()?;
-    for job in queue {
+    let mut next = queue.recv().ok();
+    while let Some(job) = next {
         match job {
             Job::Work(id, work) => {
                 let start = std::time::Instant::now();
@@ -118,8 +123,21 @@ fn live(
             }
             Job::Close(session) => model.close(session),
         }
+        next = soon(queue).or_else(|| queue.recv().ok());
     }
     Ok(())
+}
+
+/// A job that comes within [`LINGER`]: after a draft step the next one mostly does.
+fn soon(queue: &std_mpsc::Receiver<Job>) -> Option<Job> {
+    let start = std::time::Instant::now();
+    while start.elapsed() < LINGER {
+        if let Ok(job) = queue.try_recv() {
+            return Some(job);
+        }
+        core::hint::spin_loop();
+    }
+    None
 }
 
 /// What a panic says.

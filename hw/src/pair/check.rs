@@ -40,7 +40,7 @@ pub enum Found {
 
 impl Pair {
     /// Looks at each part: whether it is there, and is what it should be as far as can be seen without
-    /// loading a model.
+    /// loading a model. Where both models are there and can be read, the last part is what their ids mean.
     #[must_use]
     pub fn check(&self) -> Vec<Piece> {
         let mut pieces = vec![self.model("draft", &self.spec.draft)];
@@ -59,7 +59,21 @@ impl Pair {
                 Ok(format!("{} prompts", prompts.len()))
             }));
         }
+        let both = pieces[..2].iter().all(|piece| matches!(piece.found, Found::Present(_)));
+        if both && [&self.spec.draft, &self.spec.target].iter().all(|m| m.engine.is_built()) {
+            pieces.push(self.piece("vocabulary", &self.spec.draft.path, |_| self.same_ids()));
+        }
         pieces
+    }
+
+    /// Whether the two models mean the same by an id, by each one's own files.
+    fn same_ids(&self) -> Result<String, String> {
+        let draft = self.draft_bytes().map_err(|error| error.to_string())?;
+        let target = self.target_bytes().map_err(|error| error.to_string())?;
+        match draft.difference(&target) {
+            Some(difference) => Err(difference.to_string()),
+            None => Ok("the target means the same by each id".to_owned()),
+        }
     }
 
     fn model(&self, what: &str, spec: &ModelSpec) -> Piece {

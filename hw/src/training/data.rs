@@ -56,6 +56,11 @@ impl<'a> Windows<'a> {
         Ok(())
     }
 
+    /// Documents of each family that have been looked at.
+    pub(super) const fn documents(&self) -> u64 {
+        self.next.div_ceil(2)
+    }
+
     /// The next batch.
     pub(super) fn batch(&mut self, batch: usize, time: usize) -> Result<Batch, TrainingError> {
         let needed = batch * time + 1;

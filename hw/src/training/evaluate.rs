@@ -2,8 +2,7 @@
 //! with the target's acceptance.
 
 use pipesd_core::ids::{SessionId, TokenId};
-use pipesd_core::payload::Payload;
-use pipesd_core::verification::{Drafting, Sampling, Temperature, Terms, Verification};
+use pipesd_core::verification::Sampling;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
@@ -122,7 +121,7 @@ fn greedy(
     end: TokenId,
     budget: u32,
 ) -> Result<Vec<TokenId>, TrainingError> {
-    model.prefill(SESSION, prompt, &sampling())?;
+    model.prefill(SESSION, prompt, &Sampling::greedy())?;
     let mut text: Vec<TokenId> = Vec::new();
     while text.len() < budget as usize && text.last() != Some(&end) {
         let (keep, feed) = last(&text);
@@ -141,11 +140,11 @@ impl Evaluation {
         prompt: &[TokenId],
         text: &[TokenId],
     ) -> Result<(), TrainingError> {
-        draft.prefill(SESSION, prompt, &sampling())?;
+        draft.prefill(SESSION, prompt, &Sampling::greedy())?;
         for (position, token) in text.iter().enumerate() {
             let (keep, feed) = last(&text[..position]);
             let logits = draft.logits(SESSION, keep, feed)?;
-            let (proposal, _) = sampling().propose(position as u32, &logits);
+            let (proposal, _) = Sampling::greedy().propose(position as u32, &logits);
             let accepted = u64::from(proposal.token == *token);
             self.tokens += 1;
             self.accepted += accepted;
@@ -170,10 +169,4 @@ fn last(text: &[TokenId]) -> (u32, &[TokenId]) {
 fn largest(logits: &[f32]) -> u32 {
     let top = (0..).zip(logits).max_by(|(a, x), (b, y)| x.total_cmp(y).then(b.cmp(a)));
     top.map_or(0, |(id, _)| id)
-}
-
-fn sampling() -> Sampling {
-    let (verification, drafting) = (Verification::Match, Drafting::Argmax);
-    let terms = Terms { verification, drafting, payload: Payload::Ids };
-    Sampling { terms, temperature: Temperature::default(), seed: 0 }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tch::{Device, Kind};
 use tokenizers::Tokenizer;
 
-use super::corpus::{Family, Split, document};
+use super::corpus::{Family, held_out};
 use super::evaluate::{Evaluation, Task, evaluate};
 use super::trainer::{Course, GoOn, Recipe, Training};
 use super::{TrainingError, export, tokenizer};
@@ -44,7 +44,7 @@ const VOCABULARY: usize = 1024;
 /// Positions that the models are told of; they learn on windows of fewer, rotary embedding carries on.
 const CONTEXT: i64 = 1024;
 /// Held-out prompts of each family that are shipped.
-const PROMPTS: u64 = 120;
+const PROMPTS: usize = 120;
 /// Tokens of an answer at most.
 const BUDGET: u32 = 128;
 
@@ -64,7 +64,7 @@ impl Size {
         }
     }
 
-    const fn prompts(self) -> u64 {
+    const fn prompts(self) -> usize {
         match self {
             Self::Full => PROMPTS,
             Self::Smoke => 2,
@@ -145,6 +145,7 @@ pub fn train(
     let tokenizer = tokenizer::train(seed, VOCABULARY)?;
     let json = tokenizer.to_string(true).map_err(TrainingError::tokenizer)?;
     let mut trained = Vec::new();
+    let mut learned = 0;
     for ((name, config), recipe) in
         ["draft", "target"].into_iter().zip(size.configs()).zip(size.recipes())
     {
@@ -152,12 +153,13 @@ pub fn train(
         let Some((decoder, course)) = training.run(&tokenizer, seed, go_on)? else {
             return Ok(None);
         };
+        learned = learned.max(course.documents);
         export::folder(&decoder, &json, Kind::Half, &folder.join(name))?;
         trained.push(Trained { parameters: config.parameters(), recipe, course });
     }
     let draft = Decoder::load(&folder.join("draft"), Some(Kind::Float), Device::Cpu)?;
     export::gguf(&draft, &json, "pipesd small draft", Precision::F16, &folder.join("draft.gguf"))?;
-    let tasks = write_prompts(size, seed, folder)?;
+    let tasks = write_prompts(size, seed, learned, folder)?;
     let evaluations = measure(folder, &tokenizer, &tasks, threads)?;
     let [draft, target] = trained.try_into().expect("two models were trained");
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -168,18 +170,19 @@ pub fn train(
     Ok(Some(record))
 }
 
-/// The held-out tasks of each family, written as prompt files.
+/// Tasks of each family that are held out from the first `learned` documents, written as prompt files.
 fn write_prompts(
     size: Size,
     seed: Seed,
+    learned: u64,
     folder: &Path,
 ) -> Result<Vec<(Family, Vec<Task>)>, TrainingError> {
     let mut all = Vec::new();
     for family in Family::ALL {
         let mut lines = String::new();
         let mut tasks = Vec::new();
-        for index in 0..size.prompts() {
-            let document = document(seed, family, Split::Test, index);
+        let held = held_out(seed, family, learned, size.prompts());
+        for (index, document) in held.into_iter().enumerate() {
             let line = json!({
                 "id": format!("{}/{index}", family.name()),
                 "family": family.name(),

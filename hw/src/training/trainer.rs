@@ -77,6 +77,9 @@ pub struct Course {
     pub held_out_loss: Option<f64>,
     /// Seconds of training, all sittings together.
     pub seconds: f64,
+    /// Documents of each family that were learned from: the first ones.
+    #[serde(default)]
+    pub documents: u64,
 }
 
 /// A decoder in training.
@@ -241,6 +244,7 @@ impl<'a> Training<'a> {
                 return Ok(None);
             }
         }
+        self.course.documents = windows.documents();
         for (_, parameter) in &self.parameters {
             let _ = parameter.set_requires_grad(false);
         }

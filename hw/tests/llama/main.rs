@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests write files")]
 
 mod blocks;
+#[cfg(feature = "torch")]
+mod engines;
 mod golden;
 mod refusals;
 mod semantics;

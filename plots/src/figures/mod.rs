@@ -51,6 +51,7 @@ pub const FIGURES: &[FigureOf] = &[
     appendix_i::FIGURE,
     s4::FIGURE,
     break_even::FIGURE,
+    table1::SMALL,
 ];
 
 /// The figures of an item, in order.

@@ -73,6 +73,7 @@ fn every_item_s_figure_draws_and_its_page_holds() {
 fn what_is_plotted_is_what_the_rows_say() {
     for (item, place) in [
         ("table1", false),
+        ("small", false),
         ("table2", false),
         ("table3", false),
         ("table6", false),

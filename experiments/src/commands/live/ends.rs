@@ -13,7 +13,7 @@ use crate::input::{Choice, bad_input, live_command};
 use crate::live::models::End;
 use crate::live::report::{Report, summary};
 use crate::live::scene::Scene;
-use crate::live::{cloud as serving, edge as decoding, fidelity, lossless, pair, recording};
+use crate::live::{cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording};
 use crate::output;
 
 /// A cloud that serves once waits so long for its edge.
@@ -109,6 +109,9 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     }
     if options.lossless {
         return lossless::run(options);
+    }
+    if options.modes {
+        return modes::run(options);
     }
     let choice = Choice::from(&options.configuration);
     let scene = load(&choice, &options.run, End::Edge)?;

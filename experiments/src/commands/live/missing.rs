@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::cli::{Cloud, Doctor, Edge, ModelsCheck, Reproduce, Testbed, TraceInspect, TraceRecord};
+use crate::cli::{
+    Cloud, Doctor, Edge, ModelsCheck, Reproduce, Testbed, TraceInspect, TraceRecord, Tune,
+};
 use crate::input::bad_input;
 
 fn refuse(command: &str) -> Result<()> {
@@ -49,4 +51,8 @@ pub(crate) fn models_check(_: &ModelsCheck) -> Result<()> {
 
 pub(crate) fn table(_: &Reproduce) -> Result<()> {
     refuse("reproduce --live")
+}
+
+pub(crate) fn tune(_: &Tune, _: &[&'static str], _: Vec<f64>) -> Result<()> {
+    refuse("tune --live")
 }

@@ -1,5 +1,5 @@
-//! The commands of the live testbed: `cloud`, `edge`, `testbed`, `models`, `doctor`, and what of `trace`
-//! and `reproduce` is live. Without the feature `live` each of them says how to get it.
+//! The commands of the live testbed: `cloud`, `edge`, `testbed`, `models`, `doctor`, and what of `trace`,
+//! `tune` and `reproduce` is live. Without the feature `live` each of them says how to get it.
 
 #[cfg(feature = "live")]
 mod doctor;
@@ -28,10 +28,12 @@ pub(super) use self::recordings::{check, inspect, record};
 pub(super) use self::train::models_train;
 #[cfg(feature = "live")]
 pub(super) use crate::live::table::run as table;
+#[cfg(feature = "live")]
+pub(super) use crate::live::tune::run as tune;
 
 #[cfg(not(feature = "live"))]
 mod missing;
 #[cfg(not(feature = "live"))]
 pub(super) use self::missing::{
-    check, cloud, doctor, edge, inspect, models_check, record, table, testbed,
+    check, cloud, doctor, edge, inspect, models_check, record, table, testbed, tune,
 };

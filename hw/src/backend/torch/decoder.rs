@@ -1,6 +1,6 @@
 //! The decoder itself: one definition, used with a tape for training and with a cache for decoding.
 //!
-//! Whoever runs it says how queries meet keys and values ([`Decoder::hidden`]): a batch of whole texts
+//! Whoever runs it says how queries meet keys and values (`Decoder::hidden`): a batch of whole texts
 //! attends within itself, a cached session to what it has kept. All else is by token, so that tokens of
 //! several sessions go through the projections together, whatever their lengths.
 
@@ -251,10 +251,11 @@ impl Decoder {
                 key: turns.apply(&split(layer.key.apply(&normed), num_key_value_heads)),
                 value: split(layer.value.apply(&normed), num_key_value_heads),
             });
-            stream += layer.output.apply(&found.flatten(-2, -1));
+            // New tensors, not sums in place: the tape still needs the old.
+            stream = &stream + layer.output.apply(&found.flatten(-2, -1));
             let normed = self.normed(&stream, &layer.post_norm);
             let gated = layer.gate.apply(&normed).silu() * layer.up.apply(&normed);
-            stream += layer.down.apply(&gated);
+            stream = &stream + layer.down.apply(&gated);
         }
         stream
     }

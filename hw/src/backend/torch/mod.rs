@@ -15,6 +15,8 @@ pub mod decoder;
 mod error;
 mod rope;
 pub mod sessions;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use self::config::{Architecture, DecoderConfig, RopeScaling};

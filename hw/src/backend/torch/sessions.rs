@@ -41,7 +41,7 @@ pub struct Options {
 
 /// What draft and target have in common.
 #[derive(Debug)]
-struct Sessions {
+pub(super) struct Sessions {
     decoder: Decoder,
     fixed_block: Option<i64>,
     context: i64,
@@ -72,7 +72,7 @@ struct Judged {
 
 /// What one session wants of a pass.
 #[derive(Debug)]
-struct Part {
+pub(super) struct Part {
     session: SessionId,
     /// Position of the first token to be evaluated.
     from: usize,
@@ -84,7 +84,7 @@ struct Part {
 }
 
 impl Sessions {
-    fn new(decoder: Decoder, options: Options) -> Result<Self, ModelError> {
+    pub(super) fn new(decoder: Decoder, options: Options) -> Result<Self, ModelError> {
         let Options { threads, fixed_block, context, vocabulary } = options;
         let config = decoder.config();
         let ids = config.vocab_size as u32;
@@ -121,7 +121,7 @@ impl Sessions {
         Err(ModelError::Refused(format!("{length} tokens are beyond a context of {most}")))
     }
 
-    fn prefill(
+    pub(super) fn prefill(
         &mut self,
         session: SessionId,
         prompt: &[TokenId],
@@ -161,7 +161,7 @@ impl Sessions {
     }
 
     /// What is to be evaluated for the logits at the positions of `drafts` and at the one after them.
-    fn plan(
+    pub(super) fn plan(
         &self,
         session: SessionId,
         keep: u32,
@@ -188,7 +188,7 @@ impl Sessions {
     }
 
     /// Cuts each session back, evaluates its tokens, and returns the logits that it wants.
-    fn evaluate(&mut self, parts: &[&Part]) -> Result<Vec<Vec<f32>>, ModelError> {
+    pub(super) fn evaluate(&mut self, parts: &[&Part]) -> Result<Vec<Vec<f32>>, ModelError> {
         for part in parts {
             let most = self.context;
             let open = self.known(part.session)?;

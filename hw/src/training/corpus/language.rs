@@ -395,7 +395,8 @@ mod tests {
             number(1)
         );
         let both = [Value::Number(2), Value::List(vec![3, 5, 8])];
-        let looped = "    s = 0\n    for x in xs:\n        if x % a == 1:\n            s += x\n    return s\n";
+        let looped = "    s = 0\n    for x in xs:\n        if x % a == 1:\n            s += x\n    \
+                      return s\n";
         assert_eq!(run(looped, &both), number(8));
         assert_eq!(
             run("    return xs[-1] - xs[0] + len(xs) + max(xs) + min(a, 9)", &both),
@@ -426,7 +427,8 @@ mod tests {
         }
         let deep = format!("    return {}a{}", "(".repeat(5000), ")".repeat(5000));
         assert_eq!(run(&deep, &a), None);
-        let endless = "    for x in range(9000):\n        for y in range(9000):\n            a = 1\n    return a";
+        let endless = "    for x in range(9000):\n        for y in range(9000):\n            a = 1\n    \
+                       return a";
         assert_eq!(run(endless, &a), None);
     }
 }

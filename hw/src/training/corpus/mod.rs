@@ -3,12 +3,15 @@
 //! checked by.
 //!
 //! Train and test share no template (the order of a problem's steps; a function's task and what is done to
-//! its result) and no operands: which side either is on is a hash of it.
+//! its result): which side one is on is a hash of it, and so with a template's operands. What is shipped to
+//! be tested on ([`held_out`]) shares no row of numbers with what was learned from either.
 
 mod draw;
 mod functions;
 mod language;
 mod problems;
+
+use std::collections::BTreeSet;
 
 use pipesd_core::seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -117,6 +120,27 @@ pub fn document(seed: Seed, family: Family, split: Split, index: u64) -> Documen
     }
 }
 
+/// The first `count` documents of the test side whose numbers, as they stand in the prompt, are in none of
+/// the first `learned` of the train side.
+#[must_use]
+pub fn held_out(seed: Seed, family: Family, learned: u64, count: usize) -> Vec<Document> {
+    let known: BTreeSet<Vec<i64>> = (0..learned)
+        .map(|index| numbers(&document(seed, family, Split::Train, index).prompt))
+        .collect();
+    (0..)
+        .map(|index| document(seed, family, Split::Test, index))
+        .filter(|document| !known.contains(&numbers(&document.prompt)))
+        .take(count)
+        .collect()
+}
+
+/// The numbers of a text, in order.
+fn numbers(text: &str) -> Vec<i64> {
+    let parts = text.split(|c: char| !c.is_ascii_digit());
+    // Whatever does not fit into 64 bits is in no document.
+    parts.filter_map(|part| part.parse().ok()).collect()
+}
+
 /// The side that a template or a tuple of operands is on: one in `of` is held out.
 fn side(of: u64, key: &[i64]) -> Split {
     // FNV-1a: the same everywhere, for ever.
@@ -129,8 +153,6 @@ fn side(of: u64, key: &[i64]) -> Split {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     const SEED: Seed = Seed(11);
@@ -168,12 +190,6 @@ mod tests {
         }
     }
 
-    /// Numbers are taken out: what is left is the template and its wording.
-    fn numbers(text: &str) -> Vec<String> {
-        let parts = text.split(|c: char| !c.is_ascii_digit());
-        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
-    }
-
     #[test]
     fn train_and_test_share_no_template_and_no_numbers() {
         for of in [3, 6] {
@@ -181,11 +197,22 @@ mod tests {
             let held = sides.iter().filter(|side| **side == Split::Test).count() as u64;
             assert!((500 / of..2000 / of).contains(&held), "{held} of 1000, one in {of} wanted");
         }
-        let trained: BTreeSet<Vec<String>> =
-            documents(Family::Problems, Split::Train).map(|d| numbers(&d.prompt)).collect();
-        for document in documents(Family::Problems, Split::Test) {
-            assert!(!trained.contains(&numbers(&document.prompt)), "{}", document.prompt);
+        for family in Family::ALL {
+            let learned = 3000;
+            let trained: Vec<Vec<i64>> = (0..learned)
+                .map(|index| numbers(&document(SEED, family, Split::Train, index).prompt))
+                .collect();
+            let held = held_out(SEED, family, learned, 60);
+            assert_eq!(held.len(), 60);
+            for document in held {
+                assert!(!trained.contains(&numbers(&document.prompt)), "{}", document.prompt);
+            }
         }
+        // Without a choice some would: the rows of small numbers are few.
+        let drawn = documents(Family::Problems, Split::Test);
+        let all: BTreeSet<Vec<i64>> =
+            documents(Family::Problems, Split::Train).map(|d| numbers(&d.prompt)).collect();
+        assert!(drawn.filter(|d| all.contains(&numbers(&d.prompt))).count() > 0);
         let learned = problems::templates(Split::Train);
         let held = problems::templates(Split::Test);
         assert!(held.len() >= 4 && learned.len() >= 20, "{} and {}", held.len(), learned.len());

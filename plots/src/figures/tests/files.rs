@@ -52,7 +52,7 @@ pub(super) const DATASETS: [&str; 2] = ["humaneval", "gsm8k"];
 /// alone; over pairs of thresholds no reference depends on them.
 pub(super) fn references_of(item: &str) -> &'static [&'static str] {
     match item {
-        "table1" | "table6" | "table7" => &["bound", "serial", "cloud_only"],
+        "table1" | "table6" | "table7" | "small" => &["bound", "serial", "cloud_only"],
         "fig5" => &["bound", "bound_empty_navs", "edge_only", "serial"],
         "appendix-f" => &["bound"],
         "appendix-i" => &["serial", "cloud_only"],
@@ -88,6 +88,13 @@ pub(super) fn table(item: &str) -> File {
                     METHODS.iter().for_each(|method| add(names(method), true));
                     REFERENCES.iter().for_each(|method| add(names(method), false));
                 }
+            }
+        }
+        "small" => {
+            for scenario in ["s1-laptop", "s2-phone", "s3-iot", "s4-dynamic"] {
+                let names = |method| ["small", scenario, "", method, "tpt_ms"];
+                METHODS.iter().for_each(|method| add(names(method), false));
+                REFERENCES.iter().for_each(|method| add(names(method), false));
             }
         }
         "table2" => {

@@ -1,7 +1,7 @@
-"""Golden logits of Hugging Face transformers, for hw/tests/torch/reference.rs.
+"""Golden logits of Hugging Face transformers, for the tests beside it (reference.rs).
 
     python3 -m venv venv && venv/bin/pip install torch==2.13.0 transformers
-    venv/bin/python hw/tests/torch/reference.py
+    venv/bin/python hw/src/backend/torch/tests/reference.py
 
 Weights are made by a formula that the Rust tests compute as well, to the bit, so that only logits are kept.
 """

@@ -1,0 +1,198 @@
+//! All methods and all ways to deploy the same two models, side by side: `pipesd testbed --modes`.
+//!
+//! | row | how it is known |
+//! |---|---|
+//! | the methods | decoded live |
+//! | serial | decoded live, at the draft length that the simulator finds best |
+//! | cloud-only | the simulator's, of the passes that were measured; each token goes down the configured link |
+//! | edge-only | both models decode in this process, the device's slowness as below |
+//!
+//! An emulated device slows drafting down. The target would be slower there, too: edge-only decoding is
+//! taken to be slower by the factor that drafting is, as the profiles have it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use pipesd_core::seed::Seed;
+use pipesd_core::summary::Summary;
+use pipesd_sim::reference;
+use pipesd_sim::world::Setup;
+use serde::Serialize;
+
+use super::models::End;
+use super::recording::{self, Measured};
+use super::report::summary;
+use super::scene::Scene;
+use super::{edge_only, ensure_not_interrupted, pair};
+use crate::cli::{Backend, Testbed};
+use crate::figures::FIGURES;
+use crate::input::{Choice, bad_input};
+use crate::output::{self, Rows};
+
+const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
+/// Draws of measured times, over which simulated values are means.
+const SEEDS: u64 = 20;
+/// Figures of the table.
+const COLUMNS: [&str; 8] = [
+    "tpt_ms",
+    "ttft_ms",
+    "acceptance_rate",
+    "draft_length_mean",
+    "accepted_length_mean",
+    "nav_frequency",
+    "rollback_rate",
+    "uplink_bytes_per_token",
+];
+
+/// One way.
+#[derive(Clone, Debug, Serialize)]
+struct Way {
+    name: String,
+    how: &'static str,
+    draft_length: Option<u32>,
+    tpt_ms: f64,
+    ttft_ms: Option<f64>,
+    acceptance_rate: Option<f64>,
+    /// Of a live run.
+    summary: Option<Summary>,
+}
+
+impl Way {
+    fn live(name: &str, draft_length: Option<u32>, summary: Summary) -> Self {
+        Self {
+            name: name.to_owned(),
+            how: "live",
+            draft_length,
+            tpt_ms: summary.tpt_ms,
+            ttft_ms: Some(summary.ttft_ms),
+            acceptance_rate: Some(summary.acceptance_rate),
+            summary: Some(summary),
+        }
+    }
+
+    fn cell(&self, column: &str) -> String {
+        let figure = FIGURES.iter().find(|figure| figure.name == column);
+        let figure = figure.expect("columns are figures");
+        let known = match column {
+            "tpt_ms" => Some(self.tpt_ms),
+            "ttft_ms" => self.ttft_ms,
+            "acceptance_rate" => self.acceptance_rate,
+            _ => None,
+        };
+        let value = self.summary.as_ref().and_then(figure.of).or(known);
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0$}", figure.digits))
+    }
+}
+
+/// Decodes what is not in the folder yet, and prints the table.
+pub(crate) fn run(options: &Testbed) -> Result<()> {
+    if options.run.models.backend != Backend::Models {
+        return Err(bad_input!("--modes: it is of models: --backend models --pair NAME").into());
+    }
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results/modes"));
+    let mut ways = Vec::new();
+    for method in METHODS {
+        let scene = scene(options, method)?;
+        let summary = decoded(&scene, &folder.join(method), method)?;
+        ways.push(Way::live(method, None, summary));
+    }
+    let scene = scene(options, METHODS[0])?;
+    let measured = recording::measured(&folder.join(METHODS[0]), &scene)?;
+    ways.push(serial(&scene, &measured, &folder)?);
+    ways.push(cloud_only(&scene, &measured)?);
+    ways.push(on_the_edge(&scene, &measured)?);
+    output::write_file(&folder.join("modes.json"), &output::json(&ways))?;
+    if options.run.json { output::print_json(&ways) } else { output::print(&table(&scene, &ways)) }
+}
+
+fn scene(options: &Testbed, method: &str) -> Result<Scene> {
+    let choice = Choice { method: method.to_owned(), ..Choice::from(&options.configuration) };
+    let run = &options.run;
+    Scene::load(&choice, &run.models, run.seed, run.tokens(), End::Edge)
+}
+
+/// The run's figures; it is decoded and recorded unless it is there.
+fn decoded(scene: &Scene, folder: &Path, name: &str) -> Result<Summary> {
+    ensure_not_interrupted()?;
+    if recording::is_complete(folder, scene, recording::program()?) {
+        return recording::noted(folder);
+    }
+    eprintln!("modes: {name}, live");
+    recording::begin(folder)?;
+    let paired = pair::run(scene, Some(folder), true, None).with_context(|| name.to_owned())?;
+    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
+    recording::complete(folder, scene, &paired.decoded.report.texts)?;
+    recording::note(folder, scene, &summary)?;
+    Ok(summary)
+}
+
+/// The scene with the model times and texts that were measured.
+fn setup(scene: &Scene, measured: &Measured) -> Result<Setup> {
+    let (profile, tokens) = (measured.on_device_of(scene)?, measured.tokens());
+    Ok(Setup { profile, tokens, ..scene.setup.clone() })
+}
+
+fn serial(scene: &Scene, measured: &Measured, folder: &Path) -> Result<Way> {
+    let seeds: Vec<Seed> = (0..SEEDS).map(Seed).collect();
+    let length = reference::serial(&setup(scene, measured)?, &seeds)?.draft_length;
+    let mut scene = scene.clone();
+    scene.setup.edge = scene.setup.edge.serial(length);
+    let name = format!("serial-{length}");
+    let summary = decoded(&scene, &folder.join(&name), &name)?;
+    Ok(Way::live("serial", Some(length), summary))
+}
+
+fn cloud_only(scene: &Scene, measured: &Measured) -> Result<Way> {
+    let setup = setup(scene, measured)?;
+    let runs: Vec<_> = (0..SEEDS).map(|seed| reference::cloud_only(&setup, Seed(seed))).collect();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let first: Option<Vec<f64>> = runs.iter().map(|run| run.ttft_ms).collect();
+    Ok(Way {
+        name: "cloud-only".to_owned(),
+        how: "simulated from measured passes",
+        draft_length: None,
+        tpt_ms: mean(&runs.iter().map(|run| run.tpt_ms).collect::<Vec<_>>()),
+        ttft_ms: first.map(|first| mean(&first)),
+        acceptance_rate: None,
+        summary: None,
+    })
+}
+
+fn on_the_edge(scene: &Scene, measured: &Measured) -> Result<Way> {
+    let pair = scene.pair().context("a scene of models has a pair")?;
+    let (mut draft, mut target) = pair.both(0)?;
+    let found = edge_only::measure(draft.as_mut(), target.as_mut(), &scene.requests())?;
+    let profile = measured.on_device_of(scene)?;
+    let step_ms = profile.draft.step.mean() + profile.draft.added_ms;
+    Ok(Way {
+        name: "edge-only".to_owned(),
+        how: "measured, as slow as the device",
+        draft_length: Some(found.draft_length),
+        tpt_ms: found.on_device(step_ms),
+        ttft_ms: None,
+        acceptance_rate: Some(found.acceptance_rate),
+        summary: None,
+    })
+}
+
+fn table(scene: &Scene, ways: &[Way]) -> String {
+    let titles: Vec<&str> = COLUMNS
+        .iter()
+        .map(|column| {
+            let figure = FIGURES.iter().find(|figure| figure.name == *column);
+            figure.expect("columns are figures").title
+        })
+        .collect();
+    let header = [&["deployment", "known how"], titles.as_slice()].concat();
+    let mut rows = Rows::new(&header, 2);
+    for way in ways {
+        let name = match way.draft_length {
+            Some(length) => format!("{} ({length} drafts a round)", way.name),
+            None => way.name.clone(),
+        };
+        let cells = COLUMNS.iter().map(|column| way.cell(column));
+        rows.push([name, way.how.to_owned()].into_iter().chain(cells));
+    }
+    let name = scene.pair().map_or("", |pair| pair.pair.name.as_str());
+    format!("Pair {name} in {}\n{rows}\n", scene.choice.scenario)
+}
