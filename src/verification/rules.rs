@@ -33,6 +33,24 @@ impl Sampling {
         Self { terms, temperature: Temperature::default(), seed: 0 }
     }
 
+    /// Whether the committed text is what the target writes alone, whatever is drafted: what a trace of
+    /// texts can hold.
+    #[must_use]
+    pub fn text_is_the_targets(&self) -> bool {
+        self.terms.verification == Verification::Match
+    }
+
+    /// The same with a claim on each draft: whoever records wants the drafted id's probability, which goes
+    /// with every payload but ids alone.
+    #[must_use]
+    pub fn claiming(&self) -> Self {
+        let payload = match self.terms.payload {
+            Payload::Ids => Payload::Lazy,
+            other => other,
+        };
+        Self { terms: Terms { payload, ..self.terms }, ..*self }
+    }
+
     /// The draft model's proposal at output position `position` from its logits (one for each id of
     /// the vocabulary), and what the payload carries besides it.
     ///

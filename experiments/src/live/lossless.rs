@@ -238,7 +238,7 @@ fn is_tie(text: &[TokenId], alone: &Alone) -> Result<bool> {
 /// The target without a draft, token by token.
 fn alone(target: &mut dyn Target, scene: &Scene) -> Result<Vec<Alone>> {
     let requests = scene.requests();
-    let terms = scene.setup.edge.method.terms();
+    let terms = scene.setup.edge.terms();
     let progress = Progress::new("the target alone", 0, requests.len() as u64);
     let mut texts = Vec::new();
     for request in &requests {

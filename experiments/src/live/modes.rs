@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the methods | decoded live |
 //! | serial | decoded live, at the draft length that the simulator finds best |
-//! | cloud-only | the simulator's, of the passes that were measured; each token goes down the configured link |
+//! | cloud-only | the simulator's, of the passes that were measured, on the configured link |
 //! | edge-only | both models decode in this process, the device's slowness as below |
 //!
 //! An emulated device slows drafting down. The target would be slower there, too: edge-only decoding is

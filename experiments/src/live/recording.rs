@@ -19,6 +19,7 @@ use pipesd_core::ids::TokenId;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::{Instant, nanos};
 use pipesd_core::trace::{Trace, TraceText};
+use pipesd_core::verification::Sampling;
 use pipesd_hw::driver::Text;
 use pipesd_hw::record::samples::PrefillSample;
 use pipesd_hw::record::texts::{Departure, ROLLOUT_STEPS_MIN, departures, record_texts};
@@ -230,7 +231,7 @@ type Recorded = (Trace, Option<EdgeOnly>);
 /// draft.
 fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Recorded> {
     static RECORDED: Mutex<Option<(String, Recorded)>> = Mutex::new(None);
-    let terms = scene.setup.edge.method.terms();
+    let terms = scene.setup.edge.terms();
     let key = format!("{:?} {} {:?} {rollout}", pair.choice.words(), scene.seed, terms);
     let mut recorded = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
     let requests = scene.requests();
@@ -252,7 +253,8 @@ fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Recorded
         ensure_not_interrupted().is_ok()
     };
     let models = (draft.as_mut(), target.as_mut());
-    let trace = record_texts(models, &requests, terms, rollout, &source, told)?;
+    let sampling = Sampling { terms, ..Sampling::greedy() };
+    let trace = record_texts(models, &requests, &sampling, rollout, &source, told)?;
     progress.finish();
     let edge_only = edge_only::measure(draft.as_mut(), target.as_mut(), &requests)?;
     let found = (trace, Some(edge_only));

@@ -149,7 +149,7 @@ mod tests {
         let setup = Configuration::load(&choice).and_then(|c| c.setup(1, false));
         let setup = setup.expect("a shipped configuration");
         let requests = requests(temperature);
-        let terms = setup.edge.method.terms();
+        let terms = setup.edge.terms();
         let alone = |request: &Request| {
             let Request { temperature, seed, .. } = *request;
             table.alone(request, &Sampling { terms, temperature, seed })

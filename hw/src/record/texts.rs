@@ -11,25 +11,25 @@
 use pipesd_core::contract::DraftStep;
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::Request;
-use pipesd_core::payload::Payload;
 use pipesd_core::trace::{DraftFeatures, Features, Rollout, Trace, TraceText};
-use pipesd_core::verification::{Sampling, Terms, Verification};
+use pipesd_core::verification::Sampling;
 
 use crate::backend::{DraftModel, Logits, ModelError, TargetModel};
 
 /// Steps of a rollout at least.
 pub const ROLLOUT_STEPS_MIN: u32 = 64;
 
-/// Records the texts of `requests`. Rollouts have `rollout` steps, at least [`ROLLOUT_STEPS_MIN`].
+/// Records the texts of `requests`, which are sampled as `sampling` says, but each at its own temperature
+/// and seed. Rollouts have `rollout` steps, at least [`ROLLOUT_STEPS_MIN`].
 /// `told` hears of each text's number when it is done, and ends the recording by answering false.
 ///
 /// # Errors
-/// If a model fails, or its logits are not what a trace can keep. Terms other than *match* are refused:
-/// no trace replays them.
+/// If a model fails, or its logits are not what a trace can keep. What is not judged by *match* is refused:
+/// no trace replays it.
 pub fn record_texts<D, T>(
     (draft, target): (&mut D, &mut T),
     requests: &[Request],
-    terms: Terms,
+    sampling: &Sampling,
     rollout: u32,
     source: &str,
     mut told: impl FnMut(usize) -> bool,
@@ -38,12 +38,13 @@ where
     D: DraftModel + Logits + ?Sized,
     T: TargetModel + Logits + ?Sized,
 {
-    if terms.verification != Verification::Match {
+    if !sampling.text_is_the_targets() {
         return Err(ModelError::Refused("a trace is of texts under match verification".into()));
     }
     let mut texts = Vec::new();
     for (number, request) in requests.iter().enumerate() {
-        let sampling = Sampling { terms, temperature: request.temperature, seed: request.seed };
+        let Request { temperature, seed, .. } = *request;
+        let sampling = Sampling { temperature, seed, ..*sampling };
         let recorder = Recorder {
             session: request.session,
             sampling,
@@ -153,14 +154,7 @@ impl Recorder {
             feed: feed.to_vec(),
         };
         let logits = draft.logits(self.session, keep, feed)?;
-        // The probability of a drafted id is part of the claim that goes with it; ids alone claim none.
-        let payload = match self.sampling.terms.payload {
-            Payload::Ids => Payload::Lazy,
-            other => other,
-        };
-        let terms = Terms { payload, ..self.sampling.terms };
-        let sampling = Sampling { terms, ..self.sampling };
-        let (proposal, claim) = sampling.propose(call.position(), &logits);
+        let (proposal, claim) = self.sampling.claiming().propose(call.position(), &logits);
         let probability = claim.map_or(0.0, |claim| claim.probability);
         let (entropy, margin) = entropy_and_margin(&logits);
         let (token, confidence) = (proposal.token, proposal.confidence);

@@ -40,7 +40,8 @@ fn record(requests: &[Request], terms: Terms) -> Trace {
     let (draft, target) = tables();
     let (mut draft, mut target) = (TableDraft::new(draft), TableTarget::new(target));
     let models = (&mut draft, &mut target);
-    record_texts(models, requests, terms, ROLLOUT, "a test", |_| true).expect("recorded")
+    let sampling = Sampling { terms, ..Sampling::greedy() };
+    record_texts(models, requests, &sampling, ROLLOUT, "a test", |_| true).expect("recorded")
 }
 
 /// The pieces of work that a log's endpoint wanted done, each with its answer.
@@ -195,11 +196,12 @@ fn what_no_trace_replays_is_not_recorded() {
     let (draft, target) = tables();
     let (mut draft, mut target) = (TableDraft::new(draft), TableTarget::new(target));
     let terms = Terms { verification: Verification::Rejection, ..edge(FIXED).terms() };
+    let sampling = Sampling { terms, ..Sampling::greedy() };
     let models = (&mut draft, &mut target);
-    let refused = record_texts(models, &requests(0.0), terms, 64, "a test", |_| true);
+    let refused = record_texts(models, &requests(0.0), &sampling, 64, "a test", |_| true);
     assert!(matches!(refused, Err(ModelError::Refused(_))), "{refused:?}");
     let models = (&mut draft, &mut target);
-    let terms = edge(FIXED).terms();
-    let stopped = record_texts(models, &requests(0.0), terms, 64, "a test", |text| text < 1);
+    let sampling = Sampling { terms: edge(FIXED).terms(), ..sampling };
+    let stopped = record_texts(models, &requests(0.0), &sampling, 64, "a test", |text| text < 1);
     assert!(stopped.is_err(), "who wants no more gets no part");
 }

@@ -246,6 +246,7 @@ pub(super) fn map(item: &str) -> File {
 pub(super) fn file(item: &str) -> File {
     match item {
         "table4" | "break-even" => map(item),
+        "small" => table(item),
         _ if item.starts_with("table") => table(item),
         _ => sweep(item),
     }
