@@ -260,3 +260,55 @@ fn a_withheld_rejection_waits_for_its_own_distribution() {
     assert_eq!(extra, [(0, Some(TokenId(9)))]);
     assert_eq!(feed(&mut cloud, answer(1), &rejects), []);
 }
+
+/// What the target was given to do, and what was said.
+fn heard(cloud: &mut Cloud) -> (Vec<(WorkId, Work)>, Vec<Message>) {
+    let (mut started, mut said) = (Vec::new(), Vec::new());
+    while let Some(output) = cloud.poll_output() {
+        match output {
+            Output::Start { id, work } => started.push((id, work)),
+            Output::Transmit { message, .. } => said.push(message),
+            _ => {}
+        }
+    }
+    (started, said)
+}
+
+/// A session is closed and another opened under its number while the target works for it, whatever it
+/// does: the new one is prefilled and hears nothing of the old.
+#[test]
+fn a_session_that_is_opened_anew_during_a_pass_begins_anew() {
+    let open_it = || Message::Open { request: request(), terms: terms(Payload::Lazy) };
+    let rejects = Decision { tokens: vec![], withheld: true };
+    let distribution = Some(Blob::new(vec![0; 8]));
+    let shown = Message::Distribution { session: SESSION, round: RoundId(0), distribution };
+    let passes = [
+        (vec![], open_it(), WorkResult::Prefilled),
+        (vec![open_it()], first_round(0), WorkResult::Verified(vec![rejects.clone()])),
+        (vec![open_it(), first_round(0)], shown, WorkResult::Replaced(TokenId(9))),
+    ];
+    for (before, last, result) in passes {
+        let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+        for message in before {
+            feed(&mut cloud, message, &rejects);
+        }
+        let receive = |cloud: &mut Cloud, message| {
+            cloud.handle(Instant::ZERO, Input::Received { message, transfer: Duration::ZERO });
+        };
+        receive(&mut cloud, last);
+        let (mut started, _) = heard(&mut cloud);
+        let (work, _) = started.pop().expect("the target works");
+        receive(&mut cloud, Message::Close { session: SESSION });
+        receive(&mut cloud, open_it());
+        assert_eq!(heard(&mut cloud), (vec![], vec![]), "after {result:?}");
+        cloud.handle(Instant::ZERO, Input::Finished { work, result });
+        let (started, said) = heard(&mut cloud);
+        assert_eq!(said, []);
+        let [(work, Work::Prefill { .. })] = started[..] else { panic!("{started:?}") };
+        let result = WorkResult::Prefilled;
+        cloud.handle(Instant::ZERO, Input::Finished { work, result });
+        assert_eq!(heard(&mut cloud).1, [Message::Opened { session: SESSION }]);
+        let accepts = Decision::of(vec![DRAFT, TokenId(2)]);
+        assert_eq!(verdicts(&feed(&mut cloud, first_round(0), &accepts)).len(), 1);
+    }
+}

@@ -56,7 +56,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Reproduce {
     /// What to remake; default: all of it. Items: table1 table2 table3 table4 table5 table6 table7 fig5
-    /// fig6 appendix-f appendix-i s4 break-even.
+    /// fig6 appendix-f appendix-i s4 break-even small.
     #[arg(value_name = "ITEM")]
     pub(crate) items: Vec<String>,
     /// Print one JSON document for each item instead of tables.

@@ -38,7 +38,7 @@ pub struct Cloud {
     config: CloudConfig,
     sessions: BTreeMap<SessionId, Session>,
     ready: VecDeque<Job>,
-    running: Option<(WorkId, Pass)>,
+    running: Option<Running>,
     outputs: VecDeque<Output>,
     work_count: u64,
     message_count: u64,
@@ -86,6 +86,25 @@ enum Pass {
     Replace(SessionId, RoundId, Vec<TokenId>),
 }
 
+impl Pass {
+    fn is_of(&self, session: SessionId) -> bool {
+        match self {
+            Self::Prefill(own) | Self::Replace(own, ..) => *own == session,
+            Self::Verify(blocks) => blocks.iter().any(|block| block.session == session),
+        }
+    }
+}
+
+/// The work under way.
+#[derive(Clone, Debug)]
+struct Running {
+    work: WorkId,
+    pass: Pass,
+    /// Sessions of the pass that were closed since it began: what is found of them is of no use, whether or
+    /// not another was opened under the same number.
+    closed: Vec<SessionId>,
+}
+
 impl Cloud {
     /// A cloud without sessions.
     #[must_use]
@@ -115,6 +134,12 @@ impl Cloud {
             Message::Close { session } => {
                 self.sessions.remove(&session);
                 self.ready.retain(|job| job.session() != session);
+                if let Some(running) = &mut self.running
+                    && running.pass.is_of(session)
+                    && !running.closed.contains(&session)
+                {
+                    running.closed.push(session);
+                }
             }
             // A cloud sends these; to receive one is a peer's mistake and changes nothing here.
             Message::Opened { .. }
@@ -159,9 +184,10 @@ impl Cloud {
         }
     }
 
-    /// Queues the session's next round if all of it is there and its parent is verified.
+    /// Queues the session's next round if all of it is there and its parent is verified and answered.
     fn queue_ready(&mut self, session: SessionId) {
         if let Some(state) = self.sessions.get_mut(&session)
+            && state.withheld.is_none()
             && let Some(round) = state.take_ready()
         {
             self.ready.push_back(Job::Verify(session, round));
@@ -169,25 +195,33 @@ impl Cloud {
     }
 
     fn on_finished(&mut self, work: WorkId, result: WorkResult) {
-        let (running, pass) = self.running.take().expect("a result answers a start");
-        assert_eq!(running, work, "one piece of work at a time");
-        match (pass, result) {
+        let running = self.running.take().expect("a result answers a start");
+        assert_eq!(running.work, work, "one piece of work at a time");
+        let closed = |session: &SessionId| running.closed.contains(session);
+        match (running.pass, result) {
             (Pass::Prefill(session), WorkResult::Prefilled) => {
                 let finished = Event::PrefillFinished { session };
                 self.outputs.push_back(Output::Event(finished));
-                if self.sessions.contains_key(&session) {
+                if !closed(&session) {
                     self.transmit(Message::Opened { session });
                 }
             }
             (Pass::Verify(blocks), WorkResult::Verified(decisions)) => {
                 assert_eq!(blocks.len(), decisions.len(), "a result for each block");
                 for (verifying, decision) in blocks.into_iter().zip(decisions) {
-                    self.on_verified(verifying, &decision);
+                    let Verifying { session, round, drafts: tokens } = verifying;
+                    let finished = Event::VerifyFinished { session, round, tokens };
+                    self.outputs.push_back(Output::Event(finished));
+                    if !closed(&session) {
+                        self.on_verified(verifying, &decision);
+                    }
                 }
             }
             (Pass::Replace(session, round, mut tokens), WorkResult::Replaced(token)) => {
                 tokens.push(token);
-                self.on_replaced(session, round, &tokens);
+                if !closed(&session) {
+                    self.on_replaced(session, round, &tokens);
+                }
             }
             (pass, result) => panic!("{result:?} does not answer {pass:?}"),
         }
@@ -195,9 +229,7 @@ impl Cloud {
 
     fn on_verified(&mut self, verifying: Verifying, decision: &Decision) {
         let Verifying { session, round, drafts: tokens } = verifying;
-        let finished = Event::VerifyFinished { session, round, tokens };
-        self.outputs.push_back(Output::Event(finished));
-        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let state = self.sessions.get_mut(&session).expect("closing ends its part of a pass");
         if let Some(index) = state.await_distribution(round, decision) {
             self.transmit(Message::DistributionRequest { session, round, index });
             return;
@@ -206,18 +238,20 @@ impl Cloud {
         let state = self.sessions.get_mut(&session).expect("looked up above");
         if state.fetches(&verdict, tokens) {
             let index = verdict.accepted;
+            // Until it is sent no other round is looked at.
             state.withheld = Some(verdict);
             self.transmit(Message::DistributionRequest { session, round, index });
         } else {
             self.send_verdict(verdict);
+            self.queue_ready(session);
         }
-        self.queue_ready(session);
     }
 
     fn on_distribution(&mut self, session: SessionId, round: RoundId, distribution: Option<Blob>) {
         let Some(state) = self.sessions.get_mut(&session) else { return };
         if let Some(verdict) = state.withheld.take_if(|verdict| verdict.round == round) {
             self.send_verdict(verdict);
+            self.queue_ready(session);
         } else if let Some(distribution) = distribution
             && let Some(tokens) = state.take_awaiting(round)
         {
@@ -228,11 +262,9 @@ impl Cloud {
     }
 
     fn on_replaced(&mut self, session: SessionId, round: RoundId, tokens: &[TokenId]) {
-        if self.sessions.contains_key(&session) {
-            let verdict = self.judge(session, round, tokens);
-            self.send_verdict(verdict);
-            self.queue_ready(session);
-        }
+        let verdict = self.judge(session, round, tokens);
+        self.send_verdict(verdict);
+        self.queue_ready(session);
     }
 
     /// Applies the target's tokens to a round of a session that exists.
@@ -302,7 +334,7 @@ impl Cloud {
         };
         let id = WorkId(self.work_count);
         self.work_count += 1;
-        self.running = Some((id, pass));
+        self.running = Some(Running { work: id, pass, closed: Vec::new() });
         self.outputs.push_back(Output::Start { id, work });
     }
 }

@@ -147,6 +147,17 @@ impl TraceText {
         {
             return Err((Some(last as usize), "a rollout begins past the end of the text"));
         }
+        if let Some(budget) = self.budget {
+            let ends = self.positions.last().is_some_and(|(_, id, _)| self.stop_ids.contains(id));
+            if (budget as usize) < self.positions.len() || !ends || budget > PROMPT_TOKENS_MAX {
+                let problem = "a `budget` is not less than there are positions, nor above 1000000, and \
+                               needs a last target id that ends the text";
+                return Err((None, problem));
+            }
+            if timed {
+                return Err((None, "a text with times ends with its budget: it has no `budget`"));
+            }
+        }
         if let Some(features) = &self.features {
             features.check(self)?;
         }
@@ -302,6 +313,23 @@ mod tests {
         assert!(trace(vec![(5, 5, f64::NAN)], &[]).validate().is_err());
         let other = Trace { format: "x".into(), ..trace(vec![(5, 5, 0.9)], &[]) };
         assert_eq!(other.validate(), Err(TraceError::Format("x".into())));
+    }
+
+    #[test]
+    fn only_what_ends_by_itself_may_have_more_budget() {
+        let with = |last: u32, budget| {
+            let mut trace = trace(vec![(5, 5, 0.9), (last, last, 0.9)], &[]);
+            trace.texts[0].budget = Some(budget);
+            (trace.texts[0].budget(), trace.validate().is_ok())
+        };
+        assert_eq!(with(0, 2), (2, true));
+        assert_eq!(with(0, 40), (40, true));
+        assert_eq!(with(0, 1), (1, false));
+        assert_eq!(with(7, 40), (40, false));
+        assert_eq!(with(0, PROMPT_TOKENS_MAX + 1).1, false);
+        let mut timed = full();
+        timed.texts[0].budget = Some(2);
+        assert!(timed.validate().is_err());
     }
 
     #[test]

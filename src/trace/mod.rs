@@ -53,6 +53,10 @@ pub struct TraceText {
     pub prompt_tokens: u32,
     /// Ids that end the text.
     pub stop_ids: Vec<u32>,
+    /// Tokens that the request may have, where that is more than there are positions: then the last target
+    /// id ends the text, and a draft that does not know it goes on, along a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u32>,
     /// (draft id, target id, confidence) for each position.
     pub positions: Vec<(u32, u32, f64)>,
     /// For each mismatch, by position: (id, confidence) of what the draft proposes after it.
@@ -83,6 +87,12 @@ impl TraceText {
     pub fn off_path(&self, mismatch: u32, offset: u32) -> Option<Proposal> {
         let &(token, confidence) = at_offset(&self.rollouts, mismatch, offset)?;
         Some(Proposal { token: TokenId(token), confidence })
+    }
+
+    /// Tokens that the request may have.
+    #[must_use]
+    pub fn budget(&self) -> u32 {
+        self.budget.unwrap_or(self.positions.len() as u32)
     }
 
     /// The ids that end the text.

@@ -348,7 +348,7 @@ impl Configuration {
             }
             TextModel::Trace(trace) => {
                 let length =
-                    |text: &TraceText| u64::from(text.prompt_tokens) + text.positions.len() as u64;
+                    |text: &TraceText| u64::from(text.prompt_tokens) + u64::from(text.budget());
                 trace.texts.iter().map(length).max().unwrap_or_default()
             }
         };

@@ -108,7 +108,10 @@ fn decode(
         let drafting = Instant::now();
         let mut feed = text[in_draft..].to_vec();
         let mut keep = in_draft as u32;
-        for _ in 0..length {
+        let left = request.budget as usize - text.len();
+        while drafts.len() < left.min(length as usize)
+            && drafts.last().is_none_or(|last| !request.stop_ids.contains(last))
+        {
             let fed = feed.len() as u32;
             let (proposal, _) = draft.step(&DraftStep { session, round, keep, feed })?;
             drafts.push(proposal.token);
@@ -116,7 +119,7 @@ fn decode(
             feed = vec![proposal.token];
         }
         account.drafting_seconds += drafting.elapsed().as_secs_f64();
-        account.steps += length;
+        account.steps += drafts.len() as u32;
         let (keep, feed) = (in_target as u32, text[in_target..].to_vec());
         let evidence = Vec::new();
         let block = VerifyBlock { session, round, keep, feed, drafts: drafts.clone(), evidence };
@@ -127,7 +130,7 @@ fn decode(
         in_target = before + accepted;
         // The last draft was proposed, and is in no cache.
         in_draft = before + accepted.min(drafts.len() - 1);
-        account.verified += length;
+        account.verified += drafts.len() as u32;
         account.accepted += accepted as u32;
         let stop = text[before..].iter().position(|token| request.stop_ids.contains(token));
         text.truncate(stop.map_or(request.budget as usize, |stop| before + stop + 1));

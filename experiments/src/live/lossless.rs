@@ -36,15 +36,17 @@ const PROMPTS_EMULATED: u32 = 5;
 const BLOCK: u32 = 16;
 
 const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
-/// Everything that keeps the text the target's own at temperature 0; the first three do at any.
-const SETTINGS: [&[&str]; 5] = [
+/// Everything that keeps the text the target's own at temperature 0; the first four do at any.
+const SETTINGS: [&[&str]; 7] = [
     &["payload=ids"],
     &["payload=full"],
     &["payload=lazy"],
+    &["payload=top_k", "top_k=4"],
     &["payload=full", "verification=rejection"],
     &["payload=lazy", "verification=rejection"],
+    &["payload=ids", "verification=rejection"],
 ];
-const AT_ANY_TEMPERATURE: usize = 3;
+const AT_ANY_TEMPERATURE: usize = 4;
 /// Over QUIC each method has one.
 const OF_METHODS: [&[&str]; 4] =
     [&["payload=ids"], &["payload=lazy"], &["payload=full"], &["payload=ids"]];

@@ -141,9 +141,9 @@ mod tests {
     ) -> Result<RunResult, RunError> {
         let (table, draft) = tables();
         let choice = Choice {
-            profile: "humaneval".into(),
-            scenario: scenario.into(),
-            method: method.into(),
+            profile: "humaneval".to_owned(),
+            scenario: scenario.to_owned(),
+            method: method.to_owned(),
             sets: sets.iter().map(|&set| set.to_owned()).collect(),
         };
         let setup = Configuration::load(&choice).and_then(|c| c.setup(1, false));

@@ -77,11 +77,11 @@ fn all_that_tables_decode_is_their_targets_own() {
     assert_whole(&outcome, 3);
 }
 
-/// 4 methods × 5 settings in virtual time, 4 over QUIC, 16 over emulated links.
+/// 4 methods × 7 settings in virtual time, 4 over QUIC, 16 over emulated links.
 fn assert_whole(outcome: &Value, prompts: u64) {
     let runs = outcome["runs"].as_array().expect("runs");
     let of = |stage: &str| runs.iter().filter(|run| run["stage"] == stage).collect::<Vec<_>>();
-    assert_eq!((of("virtual time").len(), of("quic").len(), of("emulated").len()), (20, 4, 16));
+    assert_eq!((of("virtual time").len(), of("quic").len(), of("emulated").len()), (28, 4, 16));
     for run in of("virtual time").into_iter().chain(of("quic")) {
         assert_eq!(run["prompts"].as_u64(), Some(prompts), "{run}");
         assert_eq!(run["tokens"], runs[0]["tokens"], "{run}");

@@ -112,6 +112,7 @@ impl Recorder {
                 self.roll_out(draft, position, step.token)?;
             }
             if request.stop_ids.contains(&truth) {
+                self.text.budget = (request.budget > position + 1).then_some(request.budget);
                 break;
             }
             keep = position;

@@ -27,7 +27,7 @@ impl Recorded {
         self.trace.text(self.number)
     }
 
-    /// The target's token past the recorded end is never committed: the budget ends there.
+    /// The target's token past the recorded end is never committed: the budget, or the text, ends there.
     pub(super) fn on_path(&self, position: u32) -> OnPath {
         let nothing = TokenId(u32::MAX);
         let past_end = (Proposal { token: nothing, confidence: 0.0 }, nothing);

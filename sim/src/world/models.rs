@@ -207,7 +207,7 @@ impl Texts {
             TextModel::Process(_) => (self.profile.output_tokens, vec![TokenId(0)]),
             TextModel::Trace(trace) => {
                 let text = trace.text(index);
-                (text.positions.len() as u32, text.stop_ids())
+                (text.budget(), text.stop_ids())
             }
         }
     }

@@ -116,7 +116,7 @@ impl Playback {
         Request {
             session,
             prompt: prompt(number, text.prompt_tokens),
-            budget: text.positions.len() as u32,
+            budget: text.budget(),
             stop_ids: text.stop_ids(),
             temperature: Temperature::default(),
             seed,
