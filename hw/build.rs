@@ -1,5 +1,5 @@
-//! With libtorch: its folder goes into the rpath of what is linked here, for there is no LD_LIBRARY_PATH.
-//! needed.
+//! With libtorch: its folder goes into the rpath of what is linked here, so that nobody has to set
+//! LD_LIBRARY_PATH.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
