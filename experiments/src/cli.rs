@@ -276,8 +276,8 @@ pub(crate) struct Tune {
     pub(crate) live: bool,
     #[command(flatten)]
     pub(crate) models: PairChoice,
-    /// With --live: hold the search against a live grid of N points for each threshold, and against what
-    /// the simulator recommends from a recording.
+    /// With --live: hold the search against a live grid of N points for each threshold, from end to end,
+    /// and against what the simulator recommends from a recording.
     #[arg(long, value_name = "N", requires = "live", value_parser = clap::value_parser!(u32).range(2..=16))]
     pub(crate) against_grid: Option<u32>,
     /// With --live: where runs are kept. Default: results/tune-live.

@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(with(0, 40), (40, true));
         assert_eq!(with(0, 1), (1, false));
         assert_eq!(with(7, 40), (40, false));
-        assert_eq!(with(0, PROMPT_TOKENS_MAX + 1).1, false);
+        assert!(!with(0, PROMPT_TOKENS_MAX + 1).1);
         let mut timed = full();
         timed.texts[0].budget = Some(2);
         assert!(timed.validate().is_err());

@@ -9,11 +9,10 @@ use pipesd_sim::profile::Profile;
 use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
+use super::ensure_not_interrupted;
 use super::models::End;
 use super::recording::{self, Measured};
-use super::report::summary;
 use super::scene::Scene;
-use super::{ensure_not_interrupted, pair};
 use crate::cli::{Backend, LiveRun, Testbed};
 use crate::input::{Choice, bad_input};
 use crate::output::{self, Rows};
@@ -172,14 +171,7 @@ fn decode(runs: &[Run<'_>]) -> Result<()> {
         let next = format!("{}, {}", run.environment.name, run.method);
         progress.set(passed, || format!("{count} of {} runs, next {next}", runs.len()));
         ensure_not_interrupted()?;
-        recording::begin(&run.folder)?;
-        pair::run(&run.scene, Some(&run.folder), true, None)
-            .and_then(|paired| {
-                let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-                recording::complete(&run.folder, &run.scene, &paired.decoded.report.texts)?;
-                recording::note(&run.folder, &run.scene, &summary)
-            })
-            .context(next)?;
+        recording::ensure(&run.folder, &run.scene).context(next)?;
         passed += ms;
         count += 1;
     }

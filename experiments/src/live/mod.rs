@@ -35,13 +35,17 @@ pub(crate) mod table;
 pub(crate) mod tune;
 pub(crate) mod virtual_time;
 
+use std::path::Path;
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pipesd_hw::energy::{Meter, Reading};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+
+use crate::input::bad_input;
 
 /// The one-thread runtime that a process drives its end on.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -70,6 +74,19 @@ pub(crate) async fn metered<T>(run: impl Future<Output = T>) -> (T, Vec<Reading>
 pub(crate) async fn interrupted() {
     if stop_signal().clone().wait_for(|told| *told).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// What a file keeps of runs that are done; nothing, where there is none. `remedy` begins anew.
+pub(crate) fn kept<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Vec<T>> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("{}: cannot be read", path.display())),
+        Ok(text) => {
+            let kept = serde_json::from_str(&text);
+            let file = path.display();
+            Ok(kept.map_err(|error| bad_input!("{file}: {error}; to begin anew: {remedy}"))?)
+        }
     }
 }
 

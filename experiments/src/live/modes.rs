@@ -21,9 +21,8 @@ use serde::Serialize;
 
 use super::models::End;
 use super::recording::{self, Measured};
-use super::report::summary;
 use super::scene::Scene;
-use super::{edge_only, ensure_not_interrupted, pair};
+use super::{edge_only, ensure_not_interrupted};
 use crate::cli::{Backend, Testbed};
 use crate::figures::FIGURES;
 use crate::input::{Choice, bad_input};
@@ -114,16 +113,8 @@ fn scene(options: &Testbed, method: &str) -> Result<Scene> {
 /// The run's figures; it is decoded and recorded unless it is there.
 fn decoded(scene: &Scene, folder: &Path, name: &str) -> Result<Summary> {
     ensure_not_interrupted()?;
-    if recording::is_complete(folder, scene, recording::program()?) {
-        return recording::noted(folder);
-    }
     eprintln!("modes: {name}, live");
-    recording::begin(folder)?;
-    let paired = pair::run(scene, Some(folder), true, None).with_context(|| name.to_owned())?;
-    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-    recording::complete(folder, scene, &paired.decoded.report.texts)?;
-    recording::note(folder, scene, &summary)?;
-    Ok(summary)
+    recording::ensure(folder, scene).with_context(|| name.to_owned())
 }
 
 /// The scene with the model times and texts that were measured.

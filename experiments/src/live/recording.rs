@@ -31,7 +31,8 @@ use serde::{Deserialize, Serialize};
 use super::edge_only::{self, EdgeOnly};
 use super::ensure_not_interrupted;
 use super::models::PairModels;
-use super::pair::{CLOUD_LOG, EDGE_LOG};
+use super::pair::{self, CLOUD_LOG, EDGE_LOG};
+use super::report::summary;
 use super::scene::Scene;
 use crate::input::{bad_input, load_trace};
 use crate::output;
@@ -112,6 +113,20 @@ pub(crate) fn begin(folder: &Path) -> Result<()> {
 pub(crate) fn note(folder: &Path, scene: &Scene, summary: &Summary) -> Result<()> {
     let run = Run::of(scene, program()?, Some(*summary));
     output::write_file(&folder.join(RUN), &output::json(&run))
+}
+
+/// The figures of the scene's run that the folder holds; if it does not, whole, the scene is decoded live,
+/// with both ends on this machine, and recorded there.
+pub(crate) fn ensure(folder: &Path, scene: &Scene) -> Result<Summary> {
+    if is_complete(folder, scene, program()?) {
+        return noted(folder);
+    }
+    begin(folder)?;
+    let paired = pair::run(scene, Some(folder), true, None)?;
+    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
+    complete(folder, scene, &paired.decoded.report.texts)?;
+    note(folder, scene, &summary)?;
+    Ok(summary)
 }
 
 /// Whether the folder holds this very run, whole, as this `program` made it.

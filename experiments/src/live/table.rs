@@ -1,14 +1,12 @@
 //! Cells of the paper's Table 1, live: `pipesd reproduce table1 --live`.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::recording;
 use super::report::summary;
 use super::scene::Scene;
-use super::{ensure_not_interrupted, pair};
+use super::{ensure_not_interrupted, kept, pair};
 use crate::cli::Reproduce;
 use crate::input::{Choice, bad_input};
 use crate::items::{LiveCell, table1_cells};
@@ -45,7 +43,7 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     let folder = options.out.clone().unwrap_or_else(|| "results".into()).join("table1-live");
     let path = folder.join("cells.json");
     let program = recording::program()?;
-    let mut done = if options.fresh { Vec::new() } else { kept(&path)? };
+    let mut done: Vec<Done> = if options.fresh { Vec::new() } else { kept(&path, "--fresh")? };
     done.retain(|done| done.program == program);
     let scenes = cells
         .iter()
@@ -109,15 +107,6 @@ fn chosen(options: &Reproduce) -> Result<Vec<LiveCell>> {
                 && among(&options.methods, &cell.method)
         })
         .collect())
-}
-
-fn kept(path: &Path) -> Result<Vec<Done>> {
-    match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("{}: cannot be read", path.display())),
-        Ok(text) => Ok(serde_json::from_str(&text)
-            .map_err(|error| bad_input!("{}: {error}; --fresh begins anew", path.display()))?),
-    }
 }
 
 fn find<'a>(done: &'a [Done], cell: &LiveCell, scene: &Scene) -> Option<&'a Done> {

@@ -5,7 +5,7 @@
 //! configured, are then decoded some times more. What was decoded is kept in the folder: the same command
 //! goes on where it was interrupted.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use pipesd_core::seed::Seed;
@@ -16,7 +16,7 @@ use super::models::End;
 use super::recording;
 use super::report::summary;
 use super::scene::Scene;
-use super::{ensure_not_interrupted, pair};
+use super::{ensure_not_interrupted, kept, pair};
 use crate::cli::{Strategy, Tune};
 use crate::input::{Choice, bad_input};
 use crate::output::{self, Rows};
@@ -93,7 +93,7 @@ pub(crate) fn run(options: &Tune, keys: &[&'static str], configured: Vec<f64>) -
         choice: Choice::from(&options.configuration),
         keys,
         program: recording::program()?,
-        done: kept(&folder.join("runs.json"))?,
+        done: kept(&folder.join("runs.json"), "remove it")?,
         folder,
         progress: Progress::new("tune live", 0, all),
         count: 0,
@@ -101,7 +101,7 @@ pub(crate) fn run(options: &Tune, keys: &[&'static str], configured: Vec<f64>) -
     let found = bench.search(options.strategy, options.evaluations)?;
     let mut wanted = vec![("as configured", (configured, 0)), ("live search", found)];
     if let Some(points) = grid {
-        wanted.push(("best of the live grid", bench.search(Strategy::Grid, points)?));
+        wanted.push(("best of the live grid", bench.search(Strategy::GridEnds, points)?));
         wanted.push(("simulator, from a recording", bench.simulated()?));
     }
     let mut recommendations = Vec::new();
@@ -116,15 +116,6 @@ pub(crate) fn run(options: &Tune, keys: &[&'static str], configured: Vec<f64>) -
     let (choice, seed, tokens) = (&bench.choice, options.seed, options.tokens);
     let outcome = Outcome { choice, seed, tokens, keys, recommendations };
     if options.json { output::print_json(&outcome) } else { output::print(&table(&outcome)) }
-}
-
-fn kept(path: &Path) -> Result<Vec<Done>> {
-    match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("{}: cannot be read", path.display())),
-        Ok(text) => Ok(serde_json::from_str(&text)
-            .map_err(|error| bad_input!("{}: {error}; remove it to begin anew", path.display()))?),
-    }
 }
 
 impl Bench<'_> {
@@ -180,13 +171,7 @@ impl Bench<'_> {
         let folder = self.folder.join("recording");
         let Tune { models, seed, tokens, .. } = self.options;
         let scene = Scene::load(&self.choice, models, *seed, *tokens, End::Edge)?;
-        if !recording::is_complete(&folder, &scene, self.program) {
-            recording::begin(&folder)?;
-            let paired = pair::run(&scene, Some(&folder), true, None)?;
-            let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-            recording::complete(&folder, &scene, &paired.decoded.report.texts)?;
-            recording::note(&folder, &scene, &summary)?;
-        }
+        recording::ensure(&folder, &scene)?;
         let measured = recording::measured(&folder, &scene)?;
         let profile = measured.on_device_of(&scene)?;
         let judge = |thresholds: &[f64]| {
