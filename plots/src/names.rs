@@ -68,8 +68,8 @@ const METRICS: &[(&str, &str)] = &[
     ("distance_to_bound", "time in multiples of the bound"),
 ];
 
-/// Keys that are words of English too: where they stand alone they need not be a method's.
-const WORDS: [&str; 7] = ["paper", "grid", "random", "bound", "serial", "bayes", "full"];
+/// Keys that are words of English too: where they stand alone they need not be a method's or a dataset's.
+const WORDS: [&str; 8] = ["paper", "grid", "random", "bound", "serial", "bayes", "full", "small"];
 
 fn of(list: &'static [(&str, &str)], key: &str) -> String {
     let listed = list.iter().find(|(name, _)| *name == key);
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(known("pipesd_no_early_upload"), Some("no early upload"));
         assert_eq!(known("gsm8k"), Some("GSM8K"));
         assert_eq!(known("tpt_ms"), Some("time per token (ms)"));
-        for word in ["paper", "random", "upload"] {
+        for word in ["paper", "random", "small", "upload"] {
             assert_eq!(known(word), None);
         }
         assert_eq!(method("paper"), "the paper's tuner");

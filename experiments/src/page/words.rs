@@ -51,10 +51,15 @@ pub(super) fn named(table: &Table) -> Table {
     let header: Vec<&str> = table.header.iter().map(String::as_str).collect();
     let (words, numbers) = header.split_at(table.words.min(header.len()));
     let mut rows = table.rows.clone();
-    for column in 0..table.words {
+    for (column, heading) in words.iter().enumerate() {
         let cells: Vec<&str> =
             table.rows.iter().map(|row| row.get(column).map_or("", String::as_str)).collect();
-        for (row, name) in rows.iter_mut().zip(list(&cells)) {
+        // A dataset may be called by a word of English.
+        let named = match *heading {
+            "dataset" => cells.into_iter().map(|cell| text(&names::dataset(cell))).collect(),
+            _ => list(&cells),
+        };
+        for (row, name) in rows.iter_mut().zip(named) {
             if let Some(cell) = row.get_mut(column) {
                 *cell = name;
             }
@@ -111,6 +116,19 @@ mod tests {
         assert_eq!(list(&["bayes", "paper"]), ["our tuner", "the paper's tuner"]);
         assert_eq!(list(&["mean", "paper"]), ["mean", "paper"]);
         assert_eq!(list(&["serial", "pipesd", "from (s)"]), ["serial split", "PipeSD", "from (s)"]);
+    }
+
+    #[test]
+    fn a_dataset_is_named_in_its_column_and_its_word_left_alone_elsewhere() {
+        let table = Table {
+            caption: "as small as before".to_owned(),
+            header: ["dataset", "method", "value"].map(str::to_owned).to_vec(),
+            words: 2,
+            rows: vec![["small", "small", "1"].map(str::to_owned).to_vec()],
+        };
+        let named = named(&table);
+        assert_eq!(named.caption, "as small as before");
+        assert_eq!(named.rows, [["Our own pair", "small", "1"]]);
     }
 
     #[test]

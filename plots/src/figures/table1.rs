@@ -21,7 +21,7 @@ pub(super) const SMALL: FigureOf = FigureOf {
     item: "small",
     file: "small.svg",
     caption: "Time per token of each method on texts recorded from our own pair of models: mean and \
-              95 % interval over seeds. Lines as in Table 1's figure.",
+              95 % interval over seeds. Lines as in Table 1.",
     draw,
 };
 
