@@ -78,6 +78,11 @@ pub(crate) const FIGURES: &[Figure] = &[
     }),
 ];
 
+/// The figure of that name.
+pub(crate) fn named(name: &str) -> Option<&'static Figure> {
+    FIGURES.iter().find(|figure| figure.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -21,6 +21,9 @@ pub(crate) const ATTACHMENTS: &[(&str, &str)] = &[
     ("small.json", include_str!("../../../traces/profiles/small.json")),
 ];
 
+/// The methods that the paper compares; the others are these with one part changed.
+pub(crate) const COMPARED: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
+
 /// The shipped methods, one entry each.
 pub(crate) const METHODS: &str = include_str!("../../methods.toml");
 

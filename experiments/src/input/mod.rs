@@ -14,7 +14,7 @@ mod tuning;
 
 use std::fmt;
 
-pub(crate) use self::catalogue::{METHODS, PROFILES, SCENARIOS};
+pub(crate) use self::catalogue::{COMPARED, METHODS, PROFILES, SCENARIOS};
 pub(crate) use self::files::{
     load_bandwidth, load_method, load_profile, load_scenario, load_trace,
 };

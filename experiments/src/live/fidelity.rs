@@ -1,12 +1,8 @@
 //! Live against simulated: how far what the simulator says of a run is from the run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use pipesd_core::seed::Seed;
-use pipesd_sim::profile::Profile;
-use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
 use super::ensure_not_interrupted;
@@ -191,14 +187,16 @@ fn cell(
         .iter()
         .map(|run| Ok(recording::noted(&run.folder)?.tpt_ms))
         .collect::<Result<_>>()?;
+    let seeds = 1000..1000 + u64::from(plan.seeds);
     let mut factual = 0.0;
     for run in repeats {
         let model = recording::measured(&run.folder, &run.scene)?;
-        factual += simulate(&run.scene, &model, plan.seeds)? / repeats.len() as f64;
+        factual += model.simulated_tpt_ms(&run.scene, seeds.clone())? / repeats.len() as f64;
     }
     let is_reference = std::ptr::eq(first, reference);
-    let counterfactual =
-        (!is_reference).then(|| simulate(&first.scene, reference_model, plan.seeds)).transpose()?;
+    let counterfactual = (!is_reference)
+        .then(|| reference_model.simulated_tpt_ms(&first.scene, seeds))
+        .transpose()?;
     Ok(Cell {
         environment: first.environment.name.clone(),
         method: first.method.to_owned(),
@@ -207,19 +205,6 @@ fn cell(
         factual,
         counterfactual,
     })
-}
-
-/// Mean time per token of the scene, with measured model times and the configured link.
-fn simulate(scene: &Scene, measured: &Measured, seeds: u32) -> Result<f64> {
-    let profile: Arc<Profile> = measured.on_device_of(scene)?;
-    // Of a pair each text that was decoded, once.
-    let tokens = scene.pair().map_or(scene.setup.tokens, |_| measured.tokens());
-    let setup = Setup { profile, tokens, ..scene.setup.clone() };
-    let mut sum = 0.0;
-    for seed in 0..u64::from(seeds) {
-        sum += world::run(&setup, Seed(1000 + seed))?.summary.tpt_ms;
-    }
-    Ok(sum / f64::from(seeds))
 }
 
 /// Sizes of the errors of cells that count \[%\], each kind's mean and worst.

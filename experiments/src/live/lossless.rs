@@ -3,7 +3,7 @@
 //!
 //! The last bits of a logit depend on how many tokens are evaluated together. So the target evaluates in
 //! blocks of a fixed shape here (`--fixed-block`), alone and in a run alike: then a text that differs is a
-//! mistake. Where two tokens are all the same closer than [`TIE`], a difference is counted and told.
+//! mistake. Where two tokens are all the same closer than [`GAP_MIN`], a difference is counted and told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,21 +13,22 @@ use pipesd_core::ids::TokenId;
 use pipesd_core::message::Request;
 use pipesd_core::seed::Seed;
 use pipesd_core::verification::Sampling;
+use pipesd_hw::backend::write_alone;
 use pipesd_hw::pair::Target;
+use pipesd_hw::record::texts::lead;
 use pipesd_hw::training::corpus::Check;
 use pipesd_sim::world::run_real;
 use serde::Serialize;
 
 use super::models::{End, PairModels};
+use super::recording::GAP_MIN;
 use super::scene::Scene;
 use super::{ensure_not_interrupted, pair, virtual_time};
 use crate::cli::{Backend, PairChoice, Stage, Testbed};
-use crate::input::{Choice, bad_input};
+use crate::input::{COMPARED, Choice, bad_input};
 use crate::output::{self, Rows};
 use crate::progress::Progress;
 
-/// Two logits that are closer than this may change places by rounding.
-const TIE: f64 = 1e-4;
 /// Prompts, unless told otherwise.
 const PROMPTS: u32 = 200;
 /// Prompts over emulated links: those take real time.
@@ -35,7 +36,6 @@ const PROMPTS_EMULATED: u32 = 5;
 /// Rows of a pass, unless told otherwise: more than most rounds draft.
 const BLOCK: u32 = 16;
 
-const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
 /// Everything that keeps the text the target's own at temperature 0; the first four do at any.
 const SETTINGS: [&[&str]; 7] = [
     &["payload=ids"],
@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Testbed) -> Result<()> {
     let prompts = models.requests.unwrap_or(PROMPTS);
     let models = PairChoice { fixed_block: Some(block), requests: Some(prompts), ..models.clone() };
     let mut program = Program { options, models, runs: Vec::new() };
-    let scene = program.scene(SCENARIOS[0], METHODS[0], SETTINGS[0], prompts)?;
+    let scene = program.scene(SCENARIOS[0], COMPARED[0], SETTINGS[0], prompts)?;
     let pair = scene.pair().context("a scene of models has a pair")?;
     let (mut draft, mut target) = pair.both(0)?;
     let alone = alone(target.as_mut(), &scene)?;
@@ -103,13 +103,13 @@ pub(crate) fn run(options: &Testbed) -> Result<()> {
     }
     drop((draft, target));
     if wanted(Stage::Quic) {
-        for (method, set) in METHODS.into_iter().zip(OF_METHODS) {
+        for (method, set) in COMPARED.into_iter().zip(OF_METHODS) {
             program.live("quic", (SCENARIOS[0], method, set), prompts, &alone)?;
         }
     }
     if wanted(Stage::Emulated) {
         for scenario in SCENARIOS {
-            for (method, set) in METHODS.into_iter().zip(OF_METHODS) {
+            for (method, set) in COMPARED.into_iter().zip(OF_METHODS) {
                 let prompts = prompts.min(PROMPTS_EMULATED);
                 program.live("emulated", (scenario, method, set), prompts, &alone)?;
             }
@@ -150,10 +150,10 @@ impl Program<'_> {
     ) -> Result<()> {
         let settings =
             if self.models.temperature == 0.0 { SETTINGS.len() } else { AT_ANY_TEMPERATURE };
-        let all = METHODS.len() * settings;
+        let all = COMPARED.len() * settings;
         let progress = Progress::new("virtual time", 0, all as u64);
         let texts: Vec<Vec<TokenId>> = alone.iter().map(|text| text.tokens.clone()).collect();
-        for method in METHODS {
+        for method in COMPARED {
             for set in &SETTINGS[..settings] {
                 ensure_not_interrupted()?;
                 let scene = self.scene(SCENARIOS[0], method, set, prompts)?;
@@ -231,7 +231,7 @@ fn is_tie(text: &[TokenId], alone: &Alone) -> Result<bool> {
     };
     let gap = alone.gaps.get(position).copied().unwrap_or(f64::INFINITY);
     anyhow::ensure!(
-        gap < TIE,
+        gap < GAP_MIN,
         "position {position}: the text is not the target's own, whose two likeliest tokens are {gap} apart"
     );
     Ok(true)
@@ -248,37 +248,14 @@ fn alone(target: &mut dyn Target, scene: &Scene) -> Result<Vec<Alone>> {
         let Request { session, temperature, seed, .. } = *request;
         let sampling = Sampling { terms, temperature, seed };
         target.prefill(session, &request.prompt, &sampling)?;
-        let mut text = Alone { tokens: Vec::new(), gaps: Vec::new() };
-        while text.tokens.len() < request.budget as usize {
-            let position = text.tokens.len() as u32;
-            let kept = text.tokens.len().saturating_sub(1);
-            let logits = target.logits(session, kept as u32, &text.tokens[kept..])?;
-            let token = sampling.target(position, &logits);
-            text.gaps.push(gap(&logits));
-            text.tokens.push(token);
-            if request.stop_ids.contains(&token) {
-                break;
-            }
-        }
+        let mut gaps = Vec::new();
+        let tokens = write_alone(target, request, &sampling, |logits| gaps.push(lead(logits)))?;
         target.close(session);
-        texts.push(text);
+        texts.push(Alone { tokens, gaps });
         progress.set(texts.len() as u64, || format!("{} of {}", texts.len(), requests.len()));
     }
     progress.finish();
     Ok(texts)
-}
-
-/// Between the two largest.
-fn gap(logits: &[f32]) -> f64 {
-    let mut top = [f32::NEG_INFINITY; 2];
-    for &logit in logits {
-        if logit > top[0] {
-            top = [logit, top[0]];
-        } else if logit > top[1] {
-            top[1] = logit;
-        }
-    }
-    f64::from(top[0]) - f64::from(top[1])
 }
 
 /// Of the texts whose prompts say how an answer is checked: how many are right, and how many there are.

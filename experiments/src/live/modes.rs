@@ -16,7 +16,6 @@ use anyhow::{Context, Result};
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_sim::reference;
-use pipesd_sim::world::Setup;
 use serde::Serialize;
 
 use super::models::End;
@@ -24,11 +23,10 @@ use super::recording::{self, Measured};
 use super::scene::Scene;
 use super::{edge_only, ensure_not_interrupted};
 use crate::cli::{Backend, Testbed};
-use crate::figures::FIGURES;
-use crate::input::{Choice, bad_input};
+use crate::figures;
+use crate::input::{COMPARED, Choice, bad_input};
 use crate::output::{self, Rows};
 
-const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
 /// Draws of measured times, over which simulated values are means.
 const SEEDS: u64 = 20;
 /// Figures of the table.
@@ -70,8 +68,7 @@ impl Way {
     }
 
     fn cell(&self, column: &str) -> String {
-        let figure = FIGURES.iter().find(|figure| figure.name == column);
-        let figure = figure.expect("columns are figures");
+        let figure = figures::named(column).expect("columns are figures");
         let known = match column {
             "tpt_ms" => Some(self.tpt_ms),
             "ttft_ms" => self.ttft_ms,
@@ -90,13 +87,13 @@ pub(crate) fn run(options: &Testbed) -> Result<()> {
     }
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results/modes"));
     let mut ways = Vec::new();
-    for method in METHODS {
+    for method in COMPARED {
         let scene = scene(options, method)?;
         let summary = decoded(&scene, &folder.join(method), method)?;
         ways.push(Way::live(method, None, summary));
     }
-    let scene = scene(options, METHODS[0])?;
-    let measured = recording::measured(&folder.join(METHODS[0]), &scene)?;
+    let scene = scene(options, COMPARED[0])?;
+    let measured = recording::measured(&folder.join(COMPARED[0]), &scene)?;
     ways.push(serial(&scene, &measured, &folder)?);
     ways.push(cloud_only(&scene, &measured)?);
     ways.push(on_the_edge(&scene, &measured)?);
@@ -117,15 +114,9 @@ fn decoded(scene: &Scene, folder: &Path, name: &str) -> Result<Summary> {
     recording::ensure(folder, scene).with_context(|| name.to_owned())
 }
 
-/// The scene with the model times and texts that were measured.
-fn setup(scene: &Scene, measured: &Measured) -> Result<Setup> {
-    let (profile, tokens) = (measured.on_device_of(scene)?, measured.tokens());
-    Ok(Setup { profile, tokens, ..scene.setup.clone() })
-}
-
 fn serial(scene: &Scene, measured: &Measured, folder: &Path) -> Result<Way> {
     let seeds: Vec<Seed> = (0..SEEDS).map(Seed).collect();
-    let length = reference::serial(&setup(scene, measured)?, &seeds)?.draft_length;
+    let length = reference::serial(&measured.setup(scene)?, &seeds)?.draft_length;
     let mut scene = scene.clone();
     scene.setup.edge = scene.setup.edge.serial(length);
     let name = format!("serial-{length}");
@@ -134,7 +125,7 @@ fn serial(scene: &Scene, measured: &Measured, folder: &Path) -> Result<Way> {
 }
 
 fn cloud_only(scene: &Scene, measured: &Measured) -> Result<Way> {
-    let setup = setup(scene, measured)?;
+    let setup = measured.setup(scene)?;
     let runs: Vec<_> = (0..SEEDS).map(|seed| reference::cloud_only(&setup, Seed(seed))).collect();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let first: Option<Vec<f64>> = runs.iter().map(|run| run.ttft_ms).collect();
@@ -167,13 +158,8 @@ fn on_the_edge(scene: &Scene, measured: &Measured) -> Result<Way> {
 }
 
 fn table(scene: &Scene, ways: &[Way]) -> String {
-    let titles: Vec<&str> = COLUMNS
-        .iter()
-        .map(|column| {
-            let figure = FIGURES.iter().find(|figure| figure.name == *column);
-            figure.expect("columns are figures").title
-        })
-        .collect();
+    let title = |column: &&str| figures::named(column).expect("columns are figures").title;
+    let titles: Vec<&str> = COLUMNS.iter().map(title).collect();
     let header = [&["deployment", "known how"], titles.as_slice()].concat();
     let mut rows = Rows::new(&header, 2);
     for way in ways {

@@ -8,12 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pipesd_core::summary::Summary;
 use pipesd_hw::driver::Observer;
 use pipesd_hw::transport::Ticket;
 
 use super::cloud::Served;
 use super::edge::{self, Decoded};
 use super::ensure_not_interrupted;
+use super::report::summary;
 use super::scene::Scene;
 
 /// A run of both ends.
@@ -21,6 +23,13 @@ use super::scene::Scene;
 pub(crate) struct Paired {
     pub(crate) decoded: Decoded,
     pub(crate) served: Served,
+}
+
+impl Paired {
+    /// The run's figures.
+    pub(crate) fn summary(&self) -> Result<Summary> {
+        summary(&self.decoded.report, Some(&self.served))
+    }
 }
 
 /// Names of the two logs in a recording's folder.

@@ -8,6 +8,7 @@
 //! | `profile.toml` | the profile: measured times of draft steps and NAVs |
 //! | `run.json` | what was run, and its summary |
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -16,23 +17,24 @@ use pipesd_core::cloud::Cloud;
 use pipesd_core::contract::{Input, Output};
 use pipesd_core::edge::Edge;
 use pipesd_core::ids::TokenId;
+use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_core::time::{Instant, nanos};
 use pipesd_core::trace::{Trace, TraceText};
 use pipesd_core::verification::Sampling;
-use pipesd_hw::driver::Text;
+use pipesd_hw::driver::{Observer, Text};
 use pipesd_hw::record::samples::PrefillSample;
 use pipesd_hw::record::texts::{Departure, ROLLOUT_STEPS_MIN, departures, record_texts};
 use pipesd_hw::record::{Config, Joint, Line, RunLog, align, replay, samples};
 use pipesd_sim::measured::{self, Measurements, Sample};
 use pipesd_sim::profile::{Profile, ProfileSpec, Sourced, Status};
+use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
 use super::edge_only::{self, EdgeOnly};
 use super::ensure_not_interrupted;
 use super::models::PairModels;
-use super::pair::{self, CLOUD_LOG, EDGE_LOG};
-use super::report::summary;
+use super::pair::{self, CLOUD_LOG, EDGE_LOG, Paired};
 use super::scene::Scene;
 use crate::input::{bad_input, load_trace};
 use crate::output;
@@ -99,7 +101,7 @@ pub(crate) fn program() -> Result<&'static str> {
 }
 
 /// Before a run is recorded into a folder: what was there is whole no longer.
-pub(crate) fn begin(folder: &Path) -> Result<()> {
+fn begin(folder: &Path) -> Result<()> {
     let path = folder.join(RUN);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -109,24 +111,32 @@ pub(crate) fn begin(folder: &Path) -> Result<()> {
     }
 }
 
-/// Notes what was run, when all else is written.
-pub(crate) fn note(folder: &Path, scene: &Scene, summary: &Summary) -> Result<()> {
-    let run = Run::of(scene, program()?, Some(*summary));
-    output::write_file(&folder.join(RUN), &output::json(&run))
-}
-
 /// The figures of the scene's run that the folder holds; if it does not, whole, the scene is decoded live,
 /// with both ends on this machine, and recorded there.
 pub(crate) fn ensure(folder: &Path, scene: &Scene) -> Result<Summary> {
     if is_complete(folder, scene, program()?) {
         return noted(folder);
     }
+    record(folder, scene, ROLLOUT_STEPS_MIN, true, None)?.summary()
+}
+
+/// Decodes the scene live, with both ends on this machine, and keeps all of it in the folder: logs, texts
+/// and profile, so that `--profile FOLDER` reads it. Rollouts of a pair's texts have `rollout` steps.
+pub(crate) fn record(
+    folder: &Path,
+    scene: &Scene,
+    rollout: u32,
+    emulate: bool,
+    observer: Option<Observer>,
+) -> Result<Paired> {
     begin(folder)?;
-    let paired = pair::run(scene, Some(folder), true, None)?;
-    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-    complete(folder, scene, &paired.decoded.report.texts)?;
-    note(folder, scene, &summary)?;
-    Ok(summary)
+    let paired = pair::run(scene, Some(folder), emulate, observer)?;
+    let summary = paired.summary()?;
+    complete(folder, scene, &paired.decoded.report.texts, rollout)?;
+    // When all else is written.
+    let run = Run::of(scene, program()?, Some(summary));
+    output::write_file(&folder.join(RUN), &output::json(&run))?;
+    Ok(paired)
 }
 
 /// Whether the folder holds this very run, whole, as this `program` made it.
@@ -161,9 +171,22 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Output tokens of all texts.
-    pub(crate) fn tokens(&self) -> u64 {
-        self.trace.texts.iter().map(|text| text.positions.len() as u64).sum()
+    /// What the simulator is given for another scene: its configured link, the measured times and texts. Of
+    /// a pair each text that was decoded, once.
+    pub(crate) fn setup(&self, scene: &Scene) -> Result<Setup> {
+        let all = || self.trace.texts.iter().map(|text| text.positions.len() as u64).sum();
+        let tokens = scene.pair().map_or(scene.setup.tokens, |_| all());
+        Ok(Setup { profile: self.on_device_of(scene)?, tokens, ..scene.setup.clone() })
+    }
+
+    /// Mean time per token of another scene over draws of the measured times \[ms\].
+    pub(crate) fn simulated_tpt_ms(&self, scene: &Scene, seeds: Range<u64>) -> Result<f64> {
+        let (setup, count) = (self.setup(scene)?, seeds.end - seeds.start);
+        let mut sum = 0.0;
+        for seed in seeds {
+            sum += world::run(&setup, Seed(seed))?.summary.tpt_ms;
+        }
+        Ok(sum / count as f64)
     }
 
     /// The profile on the device of another scene.
@@ -204,19 +227,8 @@ pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
     Ok(Measured { spec, trace })
 }
 
-/// Writes the texts and the profile beside the logs, so that `--profile FOLDER` reads the recording.
-/// `committed` are the texts of the run.
-pub(crate) fn complete(folder: &Path, scene: &Scene, committed: &[Text]) -> Result<()> {
-    complete_with(folder, scene, committed, ROLLOUT_STEPS_MIN)
-}
-
-/// The same with rollouts of `rollout` steps, where a pair's texts are recorded.
-pub(crate) fn complete_with(
-    folder: &Path,
-    scene: &Scene,
-    committed: &[Text],
-    rollout: u32,
-) -> Result<()> {
+/// Writes the texts and the profile beside the logs. `committed` are the texts of the run.
+fn complete(folder: &Path, scene: &Scene, committed: &[Text], rollout: u32) -> Result<()> {
     let (trace, edge_only) = match scene.pair() {
         None => (texts(folder, scene)?, None),
         Some(pair) => {
@@ -278,7 +290,7 @@ fn pair_texts(scene: &Scene, pair: &PairModels, rollout: u32) -> Result<Recorded
 }
 
 /// The target's choice between two ids whose logits are closer is a matter of rounding.
-const GAP_MIN: f64 = 1e-4;
+pub(crate) const GAP_MIN: f64 = 1e-4;
 
 /// What was committed live is what was recorded: but where the target itself is in doubt.
 fn compare(trace: &Trace, committed: &[Text]) -> Result<()> {

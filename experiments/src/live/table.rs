@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::recording;
-use super::report::summary;
 use super::scene::Scene;
 use super::{ensure_not_interrupted, kept, pair};
 use crate::cli::Reproduce;
@@ -121,7 +120,7 @@ fn decode(cell: &LiveCell, scene: &Scene, program: &str) -> Result<Done> {
     let LiveCell { profile, scenario, method, set, paper } = cell.clone();
     let paired = pair::run(scene, None, true, None)
         .with_context(|| format!("{profile}, {scenario}, {method}"))?;
-    let live_tpt_ms = summary(&paired.decoded.report, Some(&paired.served))?.tpt_ms;
+    let live_tpt_ms = paired.summary()?.tpt_ms;
     let simulated_tpt_ms = scene.simulated_tpt_ms()?;
     let (seed, tokens) = (scene.seed, scene.tokens);
     let paper_tpt_ms = paper;

@@ -8,13 +8,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use pipesd_core::seed::Seed;
-use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 
 use super::models::End;
 use super::recording;
-use super::report::summary;
 use super::scene::Scene;
 use super::{ensure_not_interrupted, kept, pair};
 use crate::cli::{Strategy, Tune};
@@ -151,7 +148,7 @@ impl Bench<'_> {
             None => {
                 let paired = pair::run(&scene, None, true, None)
                     .with_context(|| format!("{:?} = {thresholds:?}", self.keys))?;
-                let tpt_ms = summary(&paired.decoded.report, Some(&paired.served))?.tpt_ms;
+                let tpt_ms = paired.summary()?.tpt_ms;
                 self.done.push(Done { tpt_ms, ..wanted });
                 let path = self.folder.join("runs.json");
                 output::write_file(&path, &output::json(&self.done))?;
@@ -173,18 +170,8 @@ impl Bench<'_> {
         let scene = Scene::load(&self.choice, models, *seed, *tokens, End::Edge)?;
         recording::ensure(&folder, &scene)?;
         let measured = recording::measured(&folder, &scene)?;
-        let profile = measured.on_device_of(&scene)?;
-        let judge = |thresholds: &[f64]| {
-            let scene = self.scene(thresholds)?;
-            // Of a pair each text that was decoded, once.
-            let tokens = scene.pair().map_or(scene.setup.tokens, |_| measured.tokens());
-            let setup = Setup { profile: profile.clone(), tokens, ..scene.setup };
-            let mut sum = 0.0;
-            for seed in 0..SEEDS {
-                sum += world::run(&setup, Seed(seed))?.summary.tpt_ms;
-            }
-            Ok(sum / SEEDS as f64)
-        };
+        let judge =
+            |thresholds: &[f64]| measured.simulated_tpt_ms(&self.scene(thresholds)?, 0..SEEDS);
         search_by(judge, self.keys.len(), Strategy::Bayes, SIMULATED_EVALUATIONS, *seed)
     }
 }

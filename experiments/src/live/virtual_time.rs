@@ -109,10 +109,9 @@ mod tests {
     use pipesd_sim::world::{RunError, RunResult, run_real};
 
     use super::*;
-    use crate::input::{Choice, Configuration};
+    use crate::input::{COMPARED, Choice, Configuration};
 
     const VOCABULARY: u32 = 24;
-    const METHODS: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
 
     fn tables() -> (Table, Table) {
         let target = Table::target(VOCABULARY, 4.0, Seed(3));
@@ -170,7 +169,7 @@ mod tests {
 
     #[test]
     fn whatever_the_method_and_payload_the_text_is_the_targets_own() {
-        for method in METHODS {
+        for method in COMPARED {
             for payload in ["payload=full", "payload=lazy", "payload=ids"] {
                 for (sets, temperature) in [
                     (vec![payload], 0.0),

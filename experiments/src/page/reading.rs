@@ -5,7 +5,7 @@ use pipesd_plots::names;
 
 use super::prose;
 use super::section::sentence;
-use crate::input::{METHODS, PROFILES, SCENARIOS};
+use crate::input::{COMPARED, METHODS, PROFILES, SCENARIOS};
 
 /// What the page calls things.
 const TERMS: &[(&str, &str)] = &[
@@ -53,9 +53,6 @@ const LINES: &[(&str, &str)] = &[
                verdict; empty NAVs: if NAVs could carry no draft",
     ),
 ];
-
-/// The methods of the comparison; the others are these with one part changed.
-const COMPARED: [&str; 4] = ["vanilla", "hsl", "edgellm", "pipesd"];
 
 pub(super) fn markup() -> Markup {
     html! {

@@ -24,6 +24,7 @@ pub mod torch;
 use pipesd_core::blob::Blob;
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
+use pipesd_core::message::Request;
 use pipesd_core::verification::{Claim, Decision, Sampling};
 
 /// A small model at the edge.
@@ -148,6 +149,38 @@ pub trait Logits {
         keep: u32,
         feed: &[TokenId],
     ) -> Result<Vec<f32>, ModelError>;
+}
+
+/// What a model writes alone after the prompt that it was prefilled with, one token at a time, until the
+/// budget is spent or the text ends. `seen` is shown the logits that each token is chosen by.
+///
+/// # Errors
+/// As [`Logits::logits`].
+pub fn write_alone<M: Logits + ?Sized>(
+    model: &mut M,
+    request: &Request,
+    sampling: &Sampling,
+    mut seen: impl FnMut(&[f32]),
+) -> Result<Vec<TokenId>, ModelError> {
+    let mut text: Vec<TokenId> = Vec::new();
+    while text.len() < request.budget as usize {
+        let (keep, feed) = pending(&text);
+        let logits = model.logits(request.session, keep, feed)?;
+        seen(&logits);
+        let token = sampling.target(text.len() as u32, &logits);
+        text.push(token);
+        if request.stop_ids.contains(&token) {
+            break;
+        }
+    }
+    Ok(text)
+}
+
+/// Of a text whose last token is in no cache yet: how much is kept, and what is fed.
+#[must_use]
+pub const fn pending(text: &[TokenId]) -> (u32, &[TokenId]) {
+    let (kept, feed) = text.split_at(text.len().saturating_sub(1));
+    (kept.len() as u32, feed)
 }
 
 /// Why a model has no answer. All but [`Self::Broken`] is of one session.

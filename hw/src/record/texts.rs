@@ -220,8 +220,9 @@ fn rank(logits: &[f32], id: TokenId) -> u32 {
     before.count() as u32
 }
 
-/// The target's largest less its second largest logit.
-fn gap(logits: &[f32], position: u32) -> Result<f64, ModelError> {
+/// The largest less the second largest logit.
+#[must_use]
+pub fn lead(logits: &[f32]) -> f64 {
     let (mut first, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
     for &logit in logits {
         if logit > first {
@@ -230,7 +231,12 @@ fn gap(logits: &[f32], position: u32) -> Result<f64, ModelError> {
             second = logit;
         }
     }
-    let gap = f64::from(first) - f64::from(second);
+    f64::from(first) - f64::from(second)
+}
+
+/// The target's lead at a position, as a trace keeps it.
+fn gap(logits: &[f32], position: u32) -> Result<f64, ModelError> {
+    let gap = lead(logits);
     if gap.is_finite() {
         Ok(rounded(gap))
     } else {

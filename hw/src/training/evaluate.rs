@@ -2,6 +2,7 @@
 //! with the target's acceptance.
 
 use pipesd_core::ids::{SessionId, TokenId};
+use pipesd_core::message::Request;
 use pipesd_core::verification::Sampling;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
@@ -9,7 +10,7 @@ use tokenizers::Tokenizer;
 use super::TrainingError;
 use super::corpus::Check;
 use super::tokenizer::encode;
-use crate::backend::{DraftModel, Logits};
+use crate::backend::{DraftModel, Logits, pending, write_alone};
 
 /// A model that evaluations can step.
 pub trait Model: DraftModel + Logits {}
@@ -121,13 +122,17 @@ fn greedy(
     end: TokenId,
     budget: u32,
 ) -> Result<Vec<TokenId>, TrainingError> {
-    model.prefill(SESSION, prompt, &Sampling::greedy())?;
-    let mut text: Vec<TokenId> = Vec::new();
-    while text.len() < budget as usize && text.last() != Some(&end) {
-        let (keep, feed) = last(&text);
-        let logits = model.logits(SESSION, keep, feed)?;
-        text.push(TokenId(largest(&logits)));
-    }
+    let sampling = Sampling::greedy();
+    model.prefill(SESSION, prompt, &sampling)?;
+    let request = Request {
+        session: SESSION,
+        prompt: prompt.to_vec(),
+        budget,
+        stop_ids: vec![end],
+        temperature: sampling.temperature,
+        seed: sampling.seed,
+    };
+    let text = write_alone(model, &request, &sampling, |_| {})?;
     model.close(SESSION);
     Ok(text)
 }
@@ -142,7 +147,7 @@ impl Evaluation {
     ) -> Result<(), TrainingError> {
         draft.prefill(SESSION, prompt, &Sampling::greedy())?;
         for (position, token) in text.iter().enumerate() {
-            let (keep, feed) = last(&text[..position]);
+            let (keep, feed) = pending(&text[..position]);
             let logits = draft.logits(SESSION, keep, feed)?;
             let (proposal, _) = Sampling::greedy().propose(position as u32, &logits);
             let accepted = u64::from(proposal.token == *token);
@@ -158,15 +163,4 @@ impl Evaluation {
         draft.close(SESSION);
         Ok(())
     }
-}
-
-/// The last token is what is evaluated next.
-fn last(text: &[TokenId]) -> (u32, &[TokenId]) {
-    let kept = text.len().saturating_sub(1);
-    (kept as u32, &text[kept..])
-}
-
-fn largest(logits: &[f32]) -> u32 {
-    let top = (0..).zip(logits).max_by(|(a, x), (b, y)| x.total_cmp(y).then(b.cmp(a)));
-    top.map_or(0, |(id, _)| id)
 }

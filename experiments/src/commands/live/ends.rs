@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pipesd_hw::driver::Observer;
+use pipesd_hw::record::texts::ROLLOUT_STEPS_MIN;
 use pipesd_hw::transport::Ticket;
 
 use crate::cli::{Cloud, Edge, LiveRun, Testbed};
 use crate::input::{Choice, bad_input, live_command};
 use crate::live::models::End;
-use crate::live::report::{Report, summary};
+use crate::live::report::Report;
 use crate::live::scene::Scene;
 use crate::live::{cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording};
 use crate::output;
@@ -115,18 +116,17 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     }
     let choice = Choice::from(&options.configuration);
     let scene = load(&choice, &options.run, End::Edge)?;
-    let folder = options.run.record.as_deref();
     let emulate = !options.plain;
-    if let Some(folder) = folder {
-        recording::begin(folder)?;
-    }
-    let paired = pair::run(&scene, folder, emulate, observer(&scene, options.run.json))?;
-    if let Some(folder) = folder {
-        let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-        recording::complete(folder, &scene, &paired.decoded.report.texts)?;
-        recording::note(folder, &scene, &summary)?;
-        eprintln!("recorded to {}", folder.display());
-    }
+    let observer = observer(&scene, options.run.json);
+    let paired = match options.run.record.as_deref() {
+        None => pair::run(&scene, None, emulate, observer)?,
+        Some(folder) => {
+            let steps = ROLLOUT_STEPS_MIN;
+            let paired = recording::record(folder, &scene, steps, emulate, observer)?;
+            eprintln!("recorded to {}", folder.display());
+            paired
+        }
+    };
     let command = live_command("testbed", &choice, &options.run, options.plain);
     let report = Report {
         scene: &scene,

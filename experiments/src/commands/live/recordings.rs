@@ -13,9 +13,8 @@ use crate::commands::timeline;
 use crate::input::Choice;
 use crate::live::models::End;
 use crate::live::pair::{CLOUD_LOG, EDGE_LOG};
-use crate::live::report::summary;
+use crate::live::recording;
 use crate::live::scene::Scene;
-use crate::live::{pair, recording};
 use crate::output;
 
 /// Decodes live with both ends on this machine and keeps all of it.
@@ -23,12 +22,8 @@ pub(crate) fn record(options: &TraceRecord) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let TraceRecord { models, seed, tokens, .. } = options;
     let scene = Scene::load(&choice, models, *seed, *tokens, End::Edge)?;
-    recording::begin(&options.out)?;
-    let paired = pair::run(&scene, Some(&options.out), true, None)?;
-    let summary = summary(&paired.decoded.report, Some(&paired.served))?;
-    let texts = &paired.decoded.report.texts;
-    recording::complete_with(&options.out, &scene, texts, options.rollout)?;
-    recording::note(&options.out, &scene, &summary)?;
+    let paired = recording::record(&options.out, &scene, options.rollout, true, None)?;
+    let summary = paired.summary()?;
     let folder = options.out.display();
     output::print(&format!(
         "{folder}: {} tokens, {:.1} ms each; simulate it with: pipesd simulate --profile \

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::figures::{FIGURES, Figure};
+use crate::figures::{self, Figure};
 use crate::items::Role;
 
 /// A plan's body.
@@ -74,8 +74,9 @@ impl TryFrom<String> for Metric {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let found = FIGURES.iter().find(|figure| figure.name == name);
-        found.map(Self).ok_or_else(|| format!("`{name}` is not a figure of a summary"))
+        figures::named(&name)
+            .map(Self)
+            .ok_or_else(|| format!("`{name}` is not a figure of a summary"))
     }
 }
 

@@ -32,10 +32,6 @@ fn write_config(folder: &Path, config: &Value) {
 /// Tensors by name.
 type Named = Vec<(String, Tensor)>;
 
-fn parameters(decoder: &Decoder) -> Named {
-    decoder.named_parameters()
-}
-
 #[track_caller]
 fn refused(folder: &Path, words: &[&str]) {
     let error = Decoder::load(folder, None, Device::Cpu).expect_err("it is refused").to_string();
@@ -54,7 +50,7 @@ fn a_folder_is_read_back_as_it_was_written() {
         assert_eq!(back.config(), &case.config);
         assert_eq!(back.kind(), Kind::Float);
         for ((name, one), (_, other)) in
-            parameters(&decoder(&case.config)).iter().zip(parameters(&back))
+            decoder(&case.config).named_parameters().iter().zip(back.named_parameters())
         {
             assert_eq!(one, &other, "{name}");
         }
@@ -69,7 +65,7 @@ fn shards_are_read_by_their_index() {
     let case = case("llama");
     let folder = folder("shards");
     write_config(&folder, &case.config.to_json());
-    let whole = parameters(&decoder(&case.config));
+    let whole = decoder(&case.config).named_parameters();
     let (front, back) = whole.split_at(whole.len() / 2);
     let mut map = serde_json::Map::new();
     for (file, part) in [("a.safetensors", front), ("b.safetensors", back)] {
@@ -79,7 +75,7 @@ fn shards_are_read_by_their_index() {
     let index = folder.join("model.safetensors.index.json");
     fs::write(&index, json!({ "weight_map": map }).to_string()).expect("it is written");
     let read = Decoder::load(&folder, None, Device::Cpu).expect("it loads");
-    for ((name, one), (_, other)) in whole.iter().zip(parameters(&read)) {
+    for ((name, one), (_, other)) in whole.iter().zip(read.named_parameters()) {
         assert_eq!(one, &other, "{name}");
     }
     map.insert("model.norm.weight".into(), json!("../b.safetensors"));
@@ -93,7 +89,7 @@ fn a_tensor_that_is_missing_misshapen_or_unknown_is_named() {
     let name = "model.layers.1.mlp.up_proj.weight";
     let spoilt = |test: &str, spoil: &dyn Fn(&mut Named)| {
         let folder = saved(test, &case);
-        let mut tensors = parameters(&decoder(&case.config));
+        let mut tensors = decoder(&case.config).named_parameters();
         spoil(&mut tensors);
         Tensor::write_safetensors(&tensors, folder.join("model.safetensors")).expect("written");
         folder

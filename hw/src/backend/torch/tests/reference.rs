@@ -14,9 +14,14 @@ use crate::backend::{Logits, TargetModel};
 /// What is asked of logits in f32.
 const NEAR: f64 = 1e-4;
 
-fn whole(case: &Case, decoder: &Decoder) -> f64 {
+/// Logits of the whole text at once, `[1, time, vocabulary]`.
+fn forward(case: &Case, decoder: &Decoder) -> Tensor {
     let ids: Vec<i64> = case.text.iter().map(|id| i64::from(id.0)).collect();
-    let logits = tch::no_grad(|| decoder.forward(&Tensor::from_slice(&ids).unsqueeze(0)));
+    tch::no_grad(|| decoder.forward(&Tensor::from_slice(&ids).unsqueeze(0)))
+}
+
+fn whole(case: &Case, decoder: &Decoder) -> f64 {
+    let logits = forward(case, decoder);
     let size = logits.size()[2] as usize;
     let rows = Vec::<f32>::try_from(logits.view(-1)).expect("numbers");
     let rows = rows.chunks(size).enumerate();
@@ -48,9 +53,7 @@ fn of_whole_texts_for_each_architecture_and_each_of_the_papers_models() {
 fn of_another_rotary_embedding_they_are_not() {
     let mut case = case("llama-linear");
     case.config.rope_scaling = crate::backend::torch::RopeScaling::None;
-    let ids: Vec<i64> = case.text.iter().map(|id| i64::from(id.0)).collect();
-    let other = decoder(&case.config);
-    let logits = tch::no_grad(|| other.forward(&Tensor::from_slice(&ids).unsqueeze(0)));
+    let logits = forward(&case, &decoder(&case.config));
     let row = Vec::<f32>::try_from(logits.select(1, 11).view(-1)).expect("numbers");
     let kept = case.golden.ids.iter().zip(&case.golden.logits[11]);
     let apart = kept.map(|(&id, golden)| (row[id] - golden).abs()).fold(0.0, f32::max);
@@ -204,9 +207,7 @@ fn half_precision_is_near_and_not_the_same() {
         let parameters = exact.named_parameters().into_iter();
         let parameters = parameters.map(|(name, tensor)| (name, tensor.to_kind(kind))).collect();
         let rounded = Decoder::from_parameters(&case.config, parameters, tch::Device::Cpu);
-        let ids: Vec<i64> = case.text.iter().map(|id| i64::from(id.0)).collect();
-        let ids = Tensor::from_slice(&ids).unsqueeze(0);
-        let [one, other] = [&exact, &rounded].map(|decoder| tch::no_grad(|| decoder.forward(&ids)));
+        let [one, other] = [&exact, &rounded].map(|decoder| forward(&case, decoder));
         let apart = (one - other).abs().max().double_value(&[]);
         println!("{kind:?}: {apart:e}");
         assert!((least..most).contains(&apart), "{kind:?}: {apart:e}");
