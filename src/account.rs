@@ -133,6 +133,10 @@ const fn why(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::TimedOut => "was given up: nothing happened for longer than an edge waits",
         Outcome::Refused => "was given up: the cloud's answer contradicts its round",
+        Outcome::Unreachable => {
+            "was given up: the cloud was not reached for longer than an edge waits"
+        }
+        Outcome::Denied => "was given up: the cloud does not serve it",
         Outcome::EndOfText | Outcome::Budget => "ended",
     }
 }
@@ -160,6 +164,8 @@ struct OpenSession {
     id: SessionId,
     started: Instant,
     decoding: Option<Instant>,
+    /// Tokens that were committed before it began.
+    resumed: u32,
     committed: u32,
 }
 
@@ -178,9 +184,11 @@ impl Ledger {
         }
         self.now = now;
         match *event {
-            Event::SessionStarted { session } => {
-                let (started, decoding, committed) = (now, None, 0);
-                self.session = Some(OpenSession { id: session, started, decoding, committed });
+            Event::SessionStarted { session, text } => {
+                let (started, decoding, committed) = (now, None, text);
+                let resumed = text;
+                self.session =
+                    Some(OpenSession { id: session, started, decoding, resumed, committed });
             }
             Event::DecodingStarted { .. } => {
                 if let Some(session) = &mut self.session {
@@ -226,22 +234,21 @@ impl Ledger {
                     self.break_law(3, session, || format!("{round} dropped: NAV {nav_requested}"));
                 }
             }
+            Event::SessionSuspended { session, .. } => self.on_suspended(session),
             Event::Committed { session, position, .. } => self.on_committed(session, position),
             Event::SessionEnded { session, outcome, output_tokens } => {
                 self.on_session_ended(session, outcome, output_tokens);
             }
-            Event::NavFired { .. }
-            | Event::UploadSent { .. }
-            | Event::UploadCancelled { .. }
-            | Event::Planned { .. }
-            | Event::Tuning(_)
-            | Event::UploadReceived { .. }
-            | Event::VerifyStarted { .. }
-            | Event::VerifyFinished { .. }
-            | Event::StaleDropped { .. }
-            | Event::VerdictSent { .. }
-            | Event::PrefillStarted { .. }
-            | Event::PrefillFinished { .. } => {}
+            // What is told of plans, links and the cloud moves no token.
+            _ => {}
+        }
+    }
+
+    /// Requests under way will not be answered; the rounds stay, and ask anew.
+    fn on_suspended(&mut self, session: SessionId) {
+        for (_, open) in self.open.iter_mut().filter(|((of, _), open)| *of == session && open.nav) {
+            open.nav = false;
+            self.counts.navs_cancelled += 1;
         }
     }
 
@@ -302,7 +309,7 @@ impl Ledger {
         {
             Some(open) => {
                 open.committed += 1;
-                if position == 0 {
+                if open.committed == open.resumed + 1 {
                     self.counts.first_token += self.now.saturating_since(open.started);
                 }
             }
@@ -319,7 +326,7 @@ impl Ledger {
             self.counts.decoding += self.now.saturating_since(decoding);
         }
         self.counts.sessions += 1;
-        if matches!(outcome, Outcome::TimedOut | Outcome::Refused) {
+        if !outcome.is_complete() {
             let ended = Violation::Ended { session, outcome, output_tokens };
             self.violation.get_or_insert(ended);
         }
@@ -408,7 +415,7 @@ mod tests {
             guess: false,
         };
         vec![
-            Event::SessionStarted { session: SESSION },
+            Event::SessionStarted { session: SESSION, text: 0 },
             started(0),
             drafted(0),
             started(1),

@@ -38,6 +38,13 @@ pub enum Input {
     Sent(MessageId),
     /// A timer set by [`Output::WakeAt`] is due.
     Wake(Reason),
+    /// There is a link to the cloud again (edge only; an edge begins with one).
+    Linked,
+    /// The link is over, or [`Output::Connect`] has not found the cloud (edge only). Every message handed
+    /// to a link that is over has had its [`Self::Sent`] before, arrived or not.
+    Unlinked,
+    /// Take nothing new and let rounds finish (cloud only).
+    Shutdown,
 }
 
 /// What an endpoint wants done.
@@ -63,6 +70,8 @@ pub enum Output {
     Event(Event),
     /// Call back with [`Input::Wake`] at the given time, not earlier.
     WakeAt(Instant, Reason),
+    /// Try to reach the cloud over a new link: answered by one [`Input::Linked`] or [`Input::Unlinked`].
+    Connect,
 }
 
 /// Why an endpoint asked to be woken.
@@ -70,6 +79,14 @@ pub enum Output {
 pub enum Reason {
     /// The session may have made no progress for too long.
     Stalled(SessionId),
+    /// It is time to look for the cloud again.
+    Reconnect,
+    /// A session that was denied may ask again.
+    Readmission(SessionId),
+    /// NAVs beyond a client's rate may have their turn (cloud).
+    Paced,
+    /// Sessions may have been idle for too long (cloud).
+    Idle,
 }
 
 /// A piece of work that takes time. Started work runs to its end; a stale result is dropped by the core.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::tuning::TuningEvent;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId};
+use crate::message::Denial;
 use crate::time::{Duration, Instant, as_millis};
 
 /// Which endpoint tells.
@@ -97,6 +98,10 @@ pub enum Outcome {
     TimedOut,
     /// The cloud's answer contradicts the round it is about.
     Refused,
+    /// The cloud was not reached for longer than the edge waits.
+    Unreachable,
+    /// The cloud does not serve the session, for longer than the edge waits.
+    Denied,
 }
 
 impl Outcome {
@@ -108,6 +113,35 @@ impl Outcome {
             Self::Budget => "budget",
             Self::TimedOut => "timed out",
             Self::Refused => "refused",
+            Self::Unreachable => "the cloud is out of reach",
+            Self::Denied => "denied",
+        }
+    }
+
+    /// Whether the text is whole.
+    #[must_use]
+    pub const fn is_complete(self) -> bool {
+        matches!(self, Self::EndOfText | Self::Budget)
+    }
+}
+
+/// Why an edge cannot have its rounds verified for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspension {
+    /// There is no link to the cloud.
+    LinkLost,
+    /// The cloud does not serve the session.
+    Denied(Denial),
+}
+
+impl Suspension {
+    /// The words for it in tables and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::LinkLost => "the link is lost",
+            Self::Denied(denial) => denial.word(),
         }
     }
 }
@@ -117,8 +151,8 @@ impl Outcome {
 #[serde(rename_all = "snake_case", tag = "event")]
 #[expect(missing_docs, reason = "fields are the identities and counts that their names say")]
 pub enum Event {
-    /// Edge: a request was taken up.
-    SessionStarted { session: SessionId },
+    /// Edge: a request was taken up, behind `text` tokens that were committed before.
+    SessionStarted { session: SessionId, text: u32 },
     /// Edge: both ends have prefilled; decoding time runs from here.
     DecodingStarted { session: SessionId },
     /// Edge: the draft model began a step for `position`.
@@ -164,6 +198,20 @@ pub enum Event {
     Planned { window: u32, startup: Duration, per_token: Duration, draft: Duration },
     /// Edge: a step of the search for thresholds.
     Tuning(TuningEvent),
+    /// Edge: the link to the cloud is over.
+    LinkLost,
+    /// Edge: the cloud was not found; the next try is in `wait`.
+    LinkTried { attempt: u32, wait: Duration },
+    /// Edge: there is a link again, after `away`.
+    LinkBack { attempts: u32, away: Duration },
+    /// Edge: nothing of the session is verified for now. What of its rounds was on its way is void; the
+    /// rounds are kept.
+    SessionSuspended { session: SessionId, cause: Suspension },
+    /// Edge: the session drafts on alone; from `position` on nothing is verified.
+    WentAlone { session: SessionId, position: u32 },
+    /// Edge: the cloud serves the session again, behind `committed` tokens; `unverified` more are to be
+    /// verified.
+    SessionResumed { session: SessionId, committed: u32, unverified: u32 },
     /// Edge: the session is over.
     SessionEnded { session: SessionId, outcome: Outcome, output_tokens: u32 },
     /// Cloud: an upload arrived.
@@ -180,6 +228,12 @@ pub enum Event {
     PrefillStarted { session: SessionId, tokens: u32 },
     /// Cloud: a prompt's prefill ended.
     PrefillFinished { session: SessionId },
+    /// Cloud: a session was taken in, behind `text` tokens; `known`: it was there already.
+    SessionAdmitted { session: SessionId, text: u32, known: bool },
+    /// Cloud: a session is not there any longer: closed by its edge, or for this reason.
+    SessionDropped { session: SessionId, denial: Option<Denial> },
+    /// Cloud: a session was not taken in.
+    SessionDenied { session: SessionId, denial: Denial },
 }
 
 /// A number of tokens, as people say it.
@@ -198,7 +252,6 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with_nav = |nav: bool| if nav { " + NAV" } else { "" };
         match *self {
-            Self::SessionStarted { session } => write!(f, "begins {session}"),
             Self::DecodingStarted { session } => write!(f, "begins to decode {session}"),
             Self::DraftStarted { round, position, guess: false, .. } => {
                 write!(f, "drafts #{position} in {round}")
@@ -271,6 +324,52 @@ impl fmt::Display for Event {
                 write!(f, "prefills {session}: {}", Tokens(tokens))
             }
             Self::PrefillFinished { session } => write!(f, "prefilled {session}"),
+            _ => self.tell_of_service(f),
+        }
+    }
+}
+
+impl Event {
+    /// Of sessions that begin, and of links and a cloud that come and go.
+    fn tell_of_service(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::SessionStarted { session, text: 0 } => write!(f, "begins {session}"),
+            Self::SessionStarted { session, text } => {
+                write!(f, "begins {session} behind {}", Tokens(text))
+            }
+            Self::LinkLost => write!(f, "loses the link"),
+            Self::LinkTried { attempt, wait } => {
+                let wait = as_millis(wait);
+                write!(f, "does not reach the cloud (try {attempt}), waits {wait:.0} ms")
+            }
+            Self::LinkBack { attempts, away } => {
+                let away = as_millis(away);
+                write!(f, "has a link again after {away:.0} ms (tries: {attempts})")
+            }
+            Self::SessionSuspended { session, cause } => {
+                write!(f, "suspends {session}: {}", cause.word())
+            }
+            Self::WentAlone { session, position } => {
+                write!(f, "drafts {session} alone from #{position} on")
+            }
+            Self::SessionResumed { session, committed, unverified } => {
+                let unverified = Tokens(unverified);
+                write!(f, "resumes {session} at #{committed}, {unverified} unverified")
+            }
+            Self::SessionAdmitted { session, text, known: false } => {
+                write!(f, "admits {session} behind {}", Tokens(text))
+            }
+            Self::SessionAdmitted { session, text, .. } => {
+                write!(f, "takes up {session} at {}", Tokens(text))
+            }
+            Self::SessionDropped { session, denial: None } => write!(f, "closes {session}"),
+            Self::SessionDropped { session, denial: Some(denial) } => {
+                write!(f, "drops {session}: {}", denial.word())
+            }
+            Self::SessionDenied { session, denial } => {
+                write!(f, "denies {session}: {}", denial.word())
+            }
+            _ => unreachable!("told elsewhere"),
         }
     }
 }

@@ -51,6 +51,21 @@ identity!(
 #[serde(transparent)]
 pub struct PrefixHash(u64);
 
+impl SessionId {
+    /// The session numbered `request` of a client. A client is an edge, as a cloud knows it: in a simulation
+    /// its number, live one that the cloud gives to whoever connects.
+    #[must_use]
+    pub const fn of(client: u32, request: u32) -> Self {
+        Self((client as u64) << 32 | request as u64)
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub const fn client(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
 impl PrefixHash {
     /// The hash of the empty output text.
     // The offset basis of FNV-1a; any odd constant would do.

@@ -37,6 +37,7 @@ pub mod cloud;
 pub mod contract;
 pub mod edge;
 pub mod event;
+pub mod fault;
 pub mod ids;
 pub mod message;
 pub mod method;

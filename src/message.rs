@@ -25,6 +25,9 @@ pub struct Request {
     pub temperature: Temperature,
     /// Seed of the target's (and a coupled draft's) sampling noise.
     pub seed: u64,
+    /// Output tokens that were committed before: the request goes on behind them. Fewer than `budget`, none
+    /// of them a stop id. Empty, as a rule.
+    pub text: Vec<TokenId>,
 }
 
 /// One upload: drafted tokens of one round, in order, and perhaps the request to verify the round.
@@ -79,6 +82,45 @@ pub struct UploadReport {
     pub transfer: Duration,
 }
 
+/// Why a cloud serves a session not, or not any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Denial {
+    /// It serves as many sessions as it may, and none of them is idle.
+    Full = 1,
+    /// The client has as many sessions as it may.
+    Sessions = 2,
+    /// More of the client's drafts wait for verification than may.
+    Tokens = 3,
+    /// The session was idle, and its place was needed or its time was over: it can be taken up again
+    /// from its text.
+    Evicted = 4,
+    /// The cloud is closing.
+    Closing = 5,
+    /// The request can never be served here.
+    Unserveable = 6,
+}
+
+impl Denial {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Full, Self::Sessions, Self::Tokens, Self::Evicted, Self::Closing, Self::Unserveable];
+
+    /// The words for it in tables and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Full => "the cloud is full",
+            Self::Sessions => "the client has too many sessions",
+            Self::Tokens => "too many drafts wait for verification",
+            Self::Evicted => "evicted",
+            Self::Closing => "the cloud is closing",
+            Self::Unserveable => "the request cannot be served",
+        }
+    }
+}
+
 /// Everything that is said, both ways.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Message {
@@ -89,6 +131,9 @@ pub enum Message {
         /// What both ends do about drafts. The lazy payload has the cloud ask for the distribution of
         /// a rejected position before it answers.
         terms: Terms,
+        /// How often the session was opened before: over links that are over, at a cloud that has
+        /// forgotten it. A cloud that knows the session goes back to the request's text.
+        opening: u32,
     },
     /// Edge to cloud: as many bytes as an upload of `tokens`, to measure the uplink.
     Probe {
@@ -113,10 +158,23 @@ pub enum Message {
         /// The session.
         session: SessionId,
     },
-    /// Cloud to edge: the prompt has been prefilled.
+    /// Cloud to edge: the prompt has been prefilled, rounds may come.
     Opened {
         /// The session.
         session: SessionId,
+        /// The opening that is answered.
+        opening: u32,
+    },
+    /// Cloud to edge: the session is not served, or not any longer.
+    Denied {
+        /// The session.
+        session: SessionId,
+        /// The opening that is answered, or that is over.
+        opening: u32,
+        /// Why.
+        denial: Denial,
+        /// When it may be opened again, from now.
+        retry: Duration,
     },
     /// Cloud to edge: a probe has been measured.
     Probed {
@@ -149,7 +207,8 @@ impl Message {
             Self::Probe { session, .. }
             | Self::Distribution { session, .. }
             | Self::Close { session }
-            | Self::Opened { session }
+            | Self::Opened { session, .. }
+            | Self::Denied { session, .. }
             | Self::Probed { session, .. }
             | Self::DistributionRequest { session, .. } => *session,
         }

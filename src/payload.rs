@@ -83,7 +83,8 @@ impl WireFormat {
     pub fn message_bytes(&self, message: &Message) -> u64 {
         match message {
             Message::Open { request, .. } => {
-                self.request_bytes() + ID_BYTES * request.prompt.len() as u64
+                let ids = request.prompt.len() + request.text.len();
+                self.request_bytes() + ID_BYTES * ids as u64
             }
             Message::Probe { tokens, .. } => {
                 self.request_bytes() + u64::from(*tokens) * self.token_bytes()
@@ -94,6 +95,7 @@ impl WireFormat {
             Message::Distribution { .. } => self.request_bytes() + self.distribution_bytes(),
             Message::Close { .. } => self.request_bytes(),
             Message::Opened { .. }
+            | Message::Denied { .. }
             | Message::Probed { .. }
             | Message::DistributionRequest { .. }
             | Message::Verdict(_) => REPLY_BYTES,

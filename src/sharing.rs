@@ -87,6 +87,13 @@ impl CloudLedger {
         }
     }
 
+    /// The cloud was started anew: it holds nothing, and what it was doing is over.
+    pub fn restart(&mut self, now: Instant) {
+        self.counts = self.counts(now);
+        self.in_service = 0;
+        self.sessions.clear();
+    }
+
     /// Forgets a session that its edge has closed, and what of it was not verified.
     pub fn close(&mut self, session: SessionId) {
         self.sessions.remove(&session);

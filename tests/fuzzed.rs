@@ -59,11 +59,12 @@ impl Known {
             stop_ids: vec![TokenId(4)],
             temperature: Temperature::default(),
             seed: 0,
+            text: Vec::new(),
         };
         let (verification, drafting) = (Verification::Rejection, Drafting::Sampled);
         let terms = Terms { verification, drafting, payload };
         let known = Self { session, payload, text: Vec::new(), last: None };
-        (known, Message::Open { request, terms })
+        (known, Message::Open { request, terms, opening: 0 })
     }
 
     /// The next round, whole.

@@ -53,13 +53,18 @@ fn request() -> Request {
         stop_ids: vec![],
         temperature: Temperature::default(),
         seed: 0,
+        text: Vec::new(),
     }
 }
 
 fn open(cloud: &mut Cloud, payload: Payload) {
     let request = request();
-    let said = feed(cloud, Message::Open { request, terms: terms(payload) }, &Decision::of(vec![]));
-    assert_eq!(said, [Message::Opened { session: SESSION }]);
+    let said = feed(
+        cloud,
+        Message::Open { request, terms: terms(payload), opening: 0 },
+        &Decision::of(vec![]),
+    );
+    assert_eq!(said, [Message::Opened { session: SESSION, opening: 0 }]);
 }
 
 /// A complete round of one draft upon nothing.
@@ -92,7 +97,7 @@ fn verdicts(said: &[Message]) -> Vec<&Verdict> {
 fn rounds_that_contradict_each_other_are_verified_once() {
     let accepts = Decision::of(vec![DRAFT, TokenId(2)]);
     for between in [true, false] {
-        let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+        let mut cloud = Cloud::new(CloudConfig::batching(1));
         open(&mut cloud, Payload::Ids);
         let mut said = Vec::new();
         if between {
@@ -150,7 +155,7 @@ fn drafts(started: &[Work]) -> &[TokenId] {
 /// A round that the target has is judged by the drafts that it was given, whatever comes meanwhile.
 #[test]
 fn a_complete_round_takes_nothing_more() {
-    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    let mut cloud = Cloud::new(CloudConfig::batching(1));
     open(&mut cloud, Payload::Ids);
     let first = first_upload(0);
     let overwritten = Upload { tokens: vec![TokenId(5)], ..first.clone() };
@@ -189,14 +194,14 @@ fn batches_of_a_round_agree_with_each_other() {
         Upload { offset: 3, ..middle.clone() },
     ];
     for bad in bad {
-        let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+        let mut cloud = Cloud::new(CloudConfig::batching(1));
         open(&mut cloud, Payload::Ids);
         let uploads = vec![first.clone(), last.clone(), bad.clone(), first.clone(), middle.clone()];
         let (started, dropped) = arrive(&mut cloud, uploads);
         assert_eq!((drafts(&started), dropped), (&[DRAFT; 3][..], 1), "{bad:?}");
     }
     // A count that its own batch or what came before it exceeds.
-    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    let mut cloud = Cloud::new(CloudConfig::batching(1));
     open(&mut cloud, Payload::Ids);
     let short = |offset, count| Upload { offset, nav: Some(count), ..first_upload(3) };
     let (started, dropped) =
@@ -207,9 +212,9 @@ fn batches_of_a_round_agree_with_each_other() {
 /// Opens a session on `terms` and sends round after round, none of them complete, each draft with
 /// `bytes` of evidence. Returns the bytes that are held in the end, and the uploads that were dropped.
 fn flood(terms: Terms, bytes: usize) -> (usize, usize) {
-    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    let mut cloud = Cloud::new(CloudConfig::batching(1));
     let request = request();
-    feed(&mut cloud, Message::Open { request, terms }, &Decision::of(vec![]));
+    feed(&mut cloud, Message::Open { request, terms, opening: 0 }, &Decision::of(vec![]));
     let memory: Arc<[u8]> = vec![0; bytes].into();
     let blob = Blob::new(Arc::clone(&memory));
     let (mut uploads, mut tokens) = (Vec::new(), 0);
@@ -244,7 +249,7 @@ fn evidence_that_is_held_is_bounded() {
 #[test]
 fn a_withheld_rejection_waits_for_its_own_distribution() {
     let rejects = Decision { tokens: vec![], withheld: true };
-    let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+    let mut cloud = Cloud::new(CloudConfig::batching(1));
     open(&mut cloud, Payload::Lazy);
     let said = feed(&mut cloud, first_round(1), &rejects);
     let asked = Message::DistributionRequest { session: SESSION, round: RoundId(1), index: 0 };
@@ -278,7 +283,7 @@ fn heard(cloud: &mut Cloud) -> (Vec<(WorkId, Work)>, Vec<Message>) {
 /// does: the new one is prefilled and hears nothing of the old.
 #[test]
 fn a_session_that_is_opened_anew_during_a_pass_begins_anew() {
-    let open_it = || Message::Open { request: request(), terms: terms(Payload::Lazy) };
+    let open_it = || Message::Open { request: request(), terms: terms(Payload::Lazy), opening: 0 };
     let rejects = Decision { tokens: vec![], withheld: true };
     let distribution = Some(Blob::new(vec![0; 8]));
     let shown = Message::Distribution { session: SESSION, round: RoundId(0), distribution };
@@ -288,7 +293,7 @@ fn a_session_that_is_opened_anew_during_a_pass_begins_anew() {
         (vec![open_it(), first_round(0)], shown, WorkResult::Replaced(TokenId(9))),
     ];
     for (before, last, result) in passes {
-        let mut cloud = Cloud::new(CloudConfig { verify_batch_max: 1 });
+        let mut cloud = Cloud::new(CloudConfig::batching(1));
         for message in before {
             feed(&mut cloud, message, &rejects);
         }
@@ -307,7 +312,7 @@ fn a_session_that_is_opened_anew_during_a_pass_begins_anew() {
         let [(work, Work::Prefill { .. })] = started[..] else { panic!("{started:?}") };
         let result = WorkResult::Prefilled;
         cloud.handle(Instant::ZERO, Input::Finished { work, result });
-        assert_eq!(heard(&mut cloud).1, [Message::Opened { session: SESSION }]);
+        assert_eq!(heard(&mut cloud).1, [Message::Opened { session: SESSION, opening: 0 }]);
         let accepts = Decision::of(vec![DRAFT, TokenId(2)]);
         assert_eq!(verdicts(&feed(&mut cloud, first_round(0), &accepts)).len(), 1);
     }

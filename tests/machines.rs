@@ -1,7 +1,7 @@
 //! The state machines by hand, without a simulator: what no honest link would do to them.
 
 use pipesd_core::contract::{Input, Machine, Output, Proposal, Work, WorkResult};
-use pipesd_core::edge::{Edge, EdgeConfig};
+use pipesd_core::edge::{Edge, EdgeConfig, Outage};
 use pipesd_core::event::{Event, Outcome};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::{Message, Request, Verdict};
@@ -36,7 +36,7 @@ fn feed(edge: &mut Edge, input: Input) -> Vec<Event> {
                     };
                     inputs.insert(0, Input::Finished { work: id, result });
                 }
-                Output::Cancel(_) | Output::WakeAt(..) => {}
+                Output::Cancel(_) | Output::WakeAt(..) | Output::Connect => {}
             }
         }
     }
@@ -65,12 +65,25 @@ fn three_rounds_pending() -> Edge {
         payload: Payload::Ids,
         window: 20,
     };
-    let mut edge = Edge::new(EdgeConfig { method, tuning: None, patience: Duration::from_secs(1) });
+    let mut edge = Edge::new(EdgeConfig {
+        method,
+        tuning: None,
+        patience: Duration::from_secs(1),
+        outage: Outage::DEFAULT,
+    });
     let (prompt, stop_ids) = (vec![TokenId(1)], Vec::new());
     let temperature = Temperature::default();
-    let request = Request { session: SESSION, prompt, budget: 6, stop_ids, temperature, seed: 0 };
+    let request = Request {
+        session: SESSION,
+        prompt,
+        budget: 6,
+        stop_ids,
+        temperature,
+        seed: 0,
+        text: vec![],
+    };
     feed(&mut edge, Input::Submit(request));
-    let events = feed(&mut edge, received(Message::Opened { session: SESSION }));
+    let events = feed(&mut edge, received(Message::Opened { session: SESSION, opening: 0 }));
     let navs = events.iter().filter(|e| matches!(e, Event::UploadStarted { nav: true, .. }));
     assert_eq!(navs.count(), 3, "{events:?}");
     edge

@@ -55,7 +55,7 @@ struct Bench {
 /// piece of work at a time, a verdict on each round at most, on what the target was asked.
 pub(crate) fn play(mut input: &[u8]) -> Done {
     let mut bench = Bench {
-        cloud: Cloud::new(CloudConfig { verify_batch_max: 4 }),
+        cloud: Cloud::new(CloudConfig::batching(4)),
         asked: None,
         verified: BTreeMap::new(),
         answered: BTreeSet::new(),

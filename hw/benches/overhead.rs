@@ -14,7 +14,7 @@ use pipesd_core::account::Counts;
 use pipesd_core::blob::Blob;
 use pipesd_core::cloud::CloudConfig;
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
-use pipesd_core::edge::EdgeConfig;
+use pipesd_core::edge::{EdgeConfig, Outage};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::Request;
 use pipesd_core::method::MethodSpec;
@@ -92,7 +92,7 @@ impl TargetModel for Instantly {
 fn config(entry: &str) -> EdgeConfig {
     let spec: MethodSpec = toml::from_str(entry).expect("an entry of this file");
     let method = spec.resolve().expect("an entry of this file");
-    EdgeConfig { method, tuning: None, patience: Duration::from_secs(10) }
+    EdgeConfig { method, tuning: None, patience: Duration::from_secs(10), outage: Outage::DEFAULT }
 }
 
 fn requests() -> Vec<Request> {
@@ -103,6 +103,7 @@ fn requests() -> Vec<Request> {
         stop_ids: vec![TokenId(0)],
         temperature: Temperature::default(),
         seed: 1,
+        text: Vec::new(),
     };
     (0..20).map(request).collect()
 }
@@ -114,7 +115,7 @@ async fn run<A: Arrivals>(
     mut arrivals: A,
 ) -> EdgeReport {
     let mut edge = EdgeSetup::new(0, config(entry), 32_000, Seed(1));
-    let mut cloud = CloudSetup::new(CloudConfig { verify_batch_max: 1 }, Seed(1));
+    let mut cloud = CloudSetup::new(CloudConfig::batching(1), Seed(1));
     if record {
         edge.record = Some(Box::new(std::io::sink()));
         cloud.record = Some(Box::new(std::io::sink()));

@@ -41,7 +41,7 @@ async fn exchanged(link: &mut Link, mut received: bool, mut sent: bool) {
         match link.next_event().await {
             LinkEvent::Received { .. } => received = true,
             LinkEvent::Sent(_) => sent = true,
-            LinkEvent::Closed(why) => panic!("{why}"),
+            LinkEvent::Closed(why) | LinkEvent::Lost(why) => panic!("{why}"),
         }
     }
 }

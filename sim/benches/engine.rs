@@ -21,7 +21,8 @@ use std::time::{Duration, Instant as WallClock};
 
 use criterion::{Criterion, Throughput};
 use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::EdgeConfig;
+use pipesd_core::edge::{EdgeConfig, Outage};
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::method::MethodSpec;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Instant;
@@ -215,8 +216,9 @@ fn full_model() -> Setup {
             method: method.resolve().expect("a valid method"),
             tuning: None,
             patience: Duration::from_secs(24 * 3600),
+            outage: Outage::DEFAULT,
         },
-        cloud: CloudConfig { verify_batch_max: 1 },
+        cloud: CloudConfig::batching(1),
         uplink: scenario.uplink.resolve(Way::Up, None).expect("a valid uplink"),
         downlink: scenario.downlink.resolve(Way::Down, None).expect("a valid downlink"),
         profile: Arc::new(
@@ -224,6 +226,7 @@ fn full_model() -> Setup {
         ),
         tokens: 10_000,
         record: false,
+        faults: FaultPlan::NONE,
         canary: None,
     }
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::EdgeConfig;
+use pipesd_core::edge::{EdgeConfig, Outage};
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::method::{Method, MethodSpec};
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
@@ -53,13 +54,19 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
     let added_ms = scenario.device.added_draft_ms.value;
     Setup {
         edges: 1,
-        edge: EdgeConfig { method, tuning: None, patience: Duration::from_secs(24 * 3600) },
-        cloud: CloudConfig { verify_batch_max: 1 },
+        edge: EdgeConfig {
+            method,
+            tuning: None,
+            patience: Duration::from_secs(24 * 3600),
+            outage: Outage::DEFAULT,
+        },
+        cloud: CloudConfig::batching(1),
         uplink: link(Way::Up, &scenario.uplink),
         downlink: link(Way::Down, &scenario.downlink),
         profile: Arc::new(profile.resolve(added_ms, None).expect("a shipped profile")),
         tokens: 1000,
         record: false,
+        faults: FaultPlan::NONE,
         canary: None,
     }
 }

@@ -56,7 +56,7 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     for truth in truths(setup, seed) {
         let submitted = now;
         let terms = setup.edge.terms();
-        let open = Message::Open { request: truth.request, terms };
+        let open = Message::Open { request: truth.request, terms, opening: 0 };
         let opened = uplink.carry(&[(submitted, format.message_bytes(&open))])[0];
         let (overhead, _) = truth.passes[0];
         let [_, prefill] = truth.prefill;

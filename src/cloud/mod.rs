@@ -1,43 +1,78 @@
-//! The cloud: collects uploads, verifies rounds, and answers each NAV once.
+//! The cloud: takes sessions in, collects uploads, verifies rounds, and answers each NAV once.
 //!
-//! One piece of target work runs at a time; which sessions share a forward pass is decided here. A
-//! NAV is held until its positions have arrived and its parent is verified. Whether a round stands on
-//! the committed text is decided by its prefix hash, never by the order in which messages arrive:
-//! correctness does not depend on a cancel coming through.
+//! One piece of target work runs at a time; which sessions share a forward pass is decided here, and whose
+//! turn it is (`queue.rs`). A NAV is held until its positions have arrived and its parent is verified.
+//! Whether a round stands on the committed text is decided by its prefix hash, never by the order in which
+//! messages arrive: correctness does not depend on a cancel coming through.
+//!
+//! A cloud knows of no links. An edge whose link is over opens its session again, behind the text that it has
+//! seen committed: a cloud that knows the session goes back to there, one that has been started anew or has
+//! evicted it begins there. So a cloud may forget any session at any time (`admission.rs`).
 //!
 //! Deliberately absent: triggers, upload policies, and anything else of the edge's choices.
 
+mod admission;
+mod limits;
+mod queue;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use self::limits::Clients;
+pub use self::limits::CloudLimits;
+pub use self::queue::QueueOrder;
+use self::queue::{OfSession, Queue};
 use self::session::{Arrival, Session};
 use crate::blob::Blob;
-use crate::contract::{Input, Machine, Output, Work, WorkResult};
+use crate::contract::{Input, Machine, Output, Reason, Work, WorkResult};
 use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId, WorkId};
-use crate::message::{Message, Request, Upload, UploadReport, Verdict};
+use crate::message::{Denial, Message, Upload, UploadReport, Verdict};
 use crate::time::{Duration, Instant};
-use crate::verification::{Decision, Terms};
+use crate::verification::Decision;
 
 /// How a cloud is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudConfig {
     /// Blocks of different sessions in one forward pass at most; 1 as in the paper's code.
     pub verify_batch_max: u32,
+    /// In which order they have their turn.
+    pub queue: QueueOrder,
+    /// What is granted.
+    pub limits: CloudLimits,
 }
 
-/// Sessions at most. Arbitrary, beyond what one target model serves; it bounds the memory.
-const SESSIONS_MAX: usize = 1 << 16;
+impl CloudConfig {
+    /// One block a pass, fair shares, no limits to speak of.
+    pub const DEFAULT: Self =
+        Self { verify_batch_max: 1, queue: QueueOrder::Fair, limits: CloudLimits::DEFAULT };
+
+    /// The same with up to `verify_batch_max` blocks in a pass.
+    #[must_use]
+    pub const fn batching(verify_batch_max: u32) -> Self {
+        Self { verify_batch_max, ..Self::DEFAULT }
+    }
+}
+
+/// What a forward pass costs beside its tokens, in tokens, for fair shares. Arbitrary: on the recorded
+/// targets a pass takes as long as some tens of tokens more in it.
+const PASS_COST: u64 = 32;
 
 /// The cloud's state machine.
 #[derive(Clone, Debug)]
 pub struct Cloud {
     config: CloudConfig,
     sessions: BTreeMap<SessionId, Session>,
-    ready: VecDeque<Job>,
+    clients: Clients,
+    queue: Queue<Job>,
+    /// Tokens that the sessions may grow to.
+    reserved: u64,
+    /// When the queue, and when the idle sessions are looked at next.
+    paced: Option<Instant>,
+    idle: Option<Instant>,
+    closing: bool,
     running: Option<Running>,
     outputs: VecDeque<Output>,
     work_count: u64,
@@ -52,8 +87,8 @@ enum Job {
     Replace(SessionId, Replacement),
 }
 
-impl Job {
-    const fn session(&self) -> SessionId {
+impl OfSession for Job {
+    fn session(&self) -> SessionId {
         match self {
             Self::Prefill(session) | Self::Verify(session, _) | Self::Replace(session, _) => {
                 *session
@@ -112,7 +147,12 @@ impl Cloud {
         Self {
             config,
             sessions: BTreeMap::new(),
-            ready: VecDeque::new(),
+            clients: Clients::new(),
+            queue: Queue::new(config.queue),
+            reserved: 0,
+            paced: None,
+            idle: None,
+            closing: false,
             running: None,
             outputs: VecDeque::new(),
             work_count: 0,
@@ -120,48 +160,43 @@ impl Cloud {
         }
     }
 
-    fn on_message(&mut self, message: Message, transfer: Duration) {
+    /// Whether no session is left.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Sessions that are open, and pieces of work that wait for the target.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        (self.sessions.len(), self.queue.len())
+    }
+
+    fn on_message(&mut self, now: Instant, message: Message, transfer: Duration) {
+        if let Some(state) = self.sessions.get_mut(&message.session()) {
+            state.heard = now;
+        }
         match message {
-            Message::Open { request, terms } => self.on_open(request, terms),
+            Message::Open { request, terms, opening } => self.on_open(now, request, terms, opening),
             Message::Probe { session, tokens } => {
                 let report = UploadReport { tokens, transfer };
                 self.transmit(Message::Probed { session, report });
             }
-            Message::Upload(upload) => self.on_upload(upload, transfer),
+            Message::Upload(upload) => self.on_upload(now, upload, transfer),
             Message::Distribution { session, round, distribution } => {
-                self.on_distribution(session, round, distribution);
+                self.on_distribution(now, session, round, distribution);
             }
-            Message::Close { session } => {
-                self.sessions.remove(&session);
-                self.ready.retain(|job| job.session() != session);
-                if let Some(running) = &mut self.running
-                    && running.pass.is_of(session)
-                    && !running.closed.contains(&session)
-                {
-                    running.closed.push(session);
-                }
-            }
+            Message::Close { session } => self.drop_session(session, None),
             // A cloud sends these; to receive one is a peer's mistake and changes nothing here.
             Message::Opened { .. }
+            | Message::Denied { .. }
             | Message::Probed { .. }
             | Message::DistributionRequest { .. }
             | Message::Verdict(_) => {}
         }
     }
 
-    fn on_open(&mut self, request: Request, terms: Terms) {
-        let id = request.session;
-        if self.sessions.len() == SESSIONS_MAX {
-            return; // The edge hears nothing and gives up in its own time.
-        }
-        // A session that exists is left alone: a peer cannot reset its neighbour.
-        if let std::collections::btree_map::Entry::Vacant(place) = self.sessions.entry(id) {
-            place.insert(Session::new(request, terms));
-            self.ready.push_back(Job::Prefill(id));
-        }
-    }
-
-    fn on_upload(&mut self, upload: Upload, transfer: Duration) {
+    fn on_upload(&mut self, now: Instant, upload: Upload, transfer: Duration) {
         let (session, round) = (upload.session, upload.round);
         let (tokens, nav) = (upload.tokens.len() as u32, upload.nav.is_some());
         let offset = upload.offset;
@@ -180,21 +215,26 @@ impl Cloud {
                 let dropped = Event::StaleDropped { session, round, nav };
                 self.outputs.push_back(Output::Event(dropped));
             }
-            Arrival::Held => self.queue_ready(session),
+            Arrival::Held if self.has_too_many_tokens(session.client()) => {
+                self.deny_session(session, Denial::Tokens);
+            }
+            Arrival::Held => self.queue_ready(now, session),
         }
     }
 
     /// Queues the session's next round if all of it is there and its parent is verified and answered.
-    fn queue_ready(&mut self, session: SessionId) {
+    fn queue_ready(&mut self, now: Instant, session: SessionId) {
         if let Some(state) = self.sessions.get_mut(&session)
             && state.withheld.is_none()
-            && let Some(round) = state.take_ready()
+            && let Some((round, tokens)) = state.take_ready()
         {
-            self.ready.push_back(Job::Verify(session, round));
+            let (job, cost) = (Job::Verify(session, round), PASS_COST + u64::from(tokens));
+            let turn = self.clients.nav_turn(&self.config.limits, session.client(), now);
+            if turn > now { self.queue.hold(turn, job, cost) } else { self.queue.push(job, cost) }
         }
     }
 
-    fn on_finished(&mut self, work: WorkId, result: WorkResult) {
+    fn on_finished(&mut self, now: Instant, work: WorkId, result: WorkResult) {
         let running = self.running.take().expect("a result answers a start");
         assert_eq!(running.work, work, "one piece of work at a time");
         let closed = |session: &SessionId| running.closed.contains(session);
@@ -202,8 +242,12 @@ impl Cloud {
             (Pass::Prefill(session), WorkResult::Prefilled) => {
                 let finished = Event::PrefillFinished { session };
                 self.outputs.push_back(Output::Event(finished));
-                if !closed(&session) {
-                    self.transmit(Message::Opened { session });
+                if !closed(&session)
+                    && let Some(state) = self.sessions.get_mut(&session)
+                {
+                    state.prefilled = true;
+                    let opened = state.opened();
+                    self.transmit(opened);
                 }
             }
             (Pass::Verify(blocks), WorkResult::Verified(decisions)) => {
@@ -213,21 +257,21 @@ impl Cloud {
                     let finished = Event::VerifyFinished { session, round, tokens };
                     self.outputs.push_back(Output::Event(finished));
                     if !closed(&session) {
-                        self.on_verified(verifying, &decision);
+                        self.on_verified(now, verifying, &decision);
                     }
                 }
             }
             (Pass::Replace(session, round, mut tokens), WorkResult::Replaced(token)) => {
                 tokens.push(token);
                 if !closed(&session) {
-                    self.on_replaced(session, round, &tokens);
+                    self.on_replaced(now, session, round, &tokens);
                 }
             }
             (pass, result) => panic!("{result:?} does not answer {pass:?}"),
         }
     }
 
-    fn on_verified(&mut self, verifying: Verifying, decision: &Decision) {
+    fn on_verified(&mut self, now: Instant, verifying: Verifying, decision: &Decision) {
         let Verifying { session, round, drafts: tokens } = verifying;
         let state = self.sessions.get_mut(&session).expect("closing ends its part of a pass");
         if let Some(index) = state.await_distribution(round, decision) {
@@ -243,28 +287,48 @@ impl Cloud {
             self.transmit(Message::DistributionRequest { session, round, index });
         } else {
             self.send_verdict(verdict);
-            self.queue_ready(session);
+            self.go_on(now, session);
         }
     }
 
-    fn on_distribution(&mut self, session: SessionId, round: RoundId, distribution: Option<Blob>) {
+    /// A verdict was sent: the session's next round may have its turn; a cloud that is closing lets go.
+    fn go_on(&mut self, now: Instant, session: SessionId) {
+        self.queue_ready(now, session);
+        if self.closing && !self.sessions[&session].is_busy() {
+            self.deny_session(session, Denial::Closing);
+        }
+    }
+
+    fn on_distribution(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        round: RoundId,
+        distribution: Option<Blob>,
+    ) {
         let Some(state) = self.sessions.get_mut(&session) else { return };
         if let Some(verdict) = state.withheld.take_if(|verdict| verdict.round == round) {
             self.send_verdict(verdict);
-            self.queue_ready(session);
+            self.go_on(now, session);
         } else if let Some(distribution) = distribution
             && let Some(tokens) = state.take_awaiting(round)
         {
             // An edge that asked for lazy rejection and shows nothing waits until it gives up.
             let replacement = Replacement { round, tokens, distribution };
-            self.ready.push_back(Job::Replace(session, replacement));
+            self.queue.push(Job::Replace(session, replacement), 1);
         }
     }
 
-    fn on_replaced(&mut self, session: SessionId, round: RoundId, tokens: &[TokenId]) {
+    fn on_replaced(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        round: RoundId,
+        tokens: &[TokenId],
+    ) {
         let verdict = self.judge(session, round, tokens);
         self.send_verdict(verdict);
-        self.queue_ready(session);
+        self.go_on(now, session);
     }
 
     /// Applies the target's tokens to a round of a session that exists.
@@ -292,11 +356,16 @@ impl Cloud {
         self.outputs.push_back(Output::Transmit { id, message });
     }
 
-    fn pump(&mut self) {
+    fn pump(&mut self, now: Instant) {
+        let next = self.queue.release(now);
+        if next.is_some() && next != self.paced {
+            self.outputs.extend(next.map(|at| Output::WakeAt(at, Reason::Paced)));
+        }
+        self.paced = next;
         if self.running.is_some() {
             return;
         }
-        let (pass, work) = match self.ready.pop_front() {
+        let (pass, work) = match self.queue.pop() {
             None => return,
             Some(Job::Prefill(session)) => {
                 let prompt = self.sessions[&session].prompt().to_vec();
@@ -309,10 +378,10 @@ impl Cloud {
                 let mut batch = vec![(session, round)];
                 // A session has at most one round under way, so the blocks are of different sessions.
                 while batch.len() < self.config.verify_batch_max as usize
-                    && let Some(&Job::Verify(session, round)) = self.ready.front()
+                    && let Some(&Job::Verify(session, round)) = self.queue.peek()
                 {
                     batch.push((session, round));
-                    self.ready.pop_front();
+                    self.queue.pop();
                 }
                 let (mut blocks, mut rounds) = (Vec::new(), Vec::new());
                 for (session, round) in batch {
@@ -340,17 +409,21 @@ impl Cloud {
 }
 
 impl Machine for Cloud {
-    fn handle(&mut self, _now: Instant, input: Input) {
+    fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Received { message, transfer } => self.on_message(message, transfer),
-            Input::Finished { work, result } => self.on_finished(work, result),
+            Input::Received { message, transfer } => self.on_message(now, message, transfer),
+            Input::Finished { work, result } => self.on_finished(now, work, result),
             // Replies are small and never cancelled: nothing waits for the downlink.
             Input::Sent(_) => {}
-            Input::Submit(_) | Input::Wake(_) => {
-                panic!("a cloud takes no requests and sets no timer")
+            Input::Wake(Reason::Idle) => self.evict_idle(now),
+            // The queue is looked at in any case.
+            Input::Wake(_) => {}
+            Input::Shutdown => self.shut_down(),
+            Input::Submit(_) | Input::Linked | Input::Unlinked => {
+                panic!("a cloud takes no requests and knows of no links")
             }
         }
-        self.pump();
+        self.pump(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

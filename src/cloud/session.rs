@@ -2,8 +2,9 @@
 
 use crate::contract::VerifyBlock;
 use crate::ids::{PrefixHash, RoundId, TokenId};
-use crate::message::{ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
+use crate::message::{Message, ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
 use crate::payload::Payload;
+use crate::time::Instant;
 use crate::verification::{Decision, Evidence, Sampling, Terms};
 
 /// Rounds held unverified at most: the pending one, proactive ones, and stale ones not yet known to
@@ -29,8 +30,15 @@ pub(super) enum Arrival {
 
 #[derive(Clone, Debug)]
 pub(super) struct Session {
+    /// Its text is `text` below.
     request: Request,
     terms: Terms,
+    /// How often the edge had opened it before.
+    opening: u32,
+    /// The target has evaluated the prompt.
+    pub(super) prefilled: bool,
+    /// When something was last heard of it.
+    pub(super) heard: Instant,
     /// A decision that waits for the distribution of the draft that it rejects (lazy rejection).
     awaiting: Option<Awaiting>,
     /// A verdict on a rejection that the lazy payload has the edge show its distribution for, though
@@ -108,22 +116,78 @@ impl Round {
     }
 }
 
+/// Tokens that a request's session may grow to.
+pub(super) fn reserved(request: &Request) -> u64 {
+    request.prompt.len() as u64 + u64::from(request.budget)
+}
+
 impl Session {
-    pub(super) fn new(request: Request, terms: Terms) -> Self {
+    pub(super) fn new(now: Instant, mut request: Request, terms: Terms, opening: u32) -> Self {
+        let text = core::mem::take(&mut request.text);
         Self {
+            prefix: PrefixHash::EMPTY.extend(&text),
+            text,
             request,
             terms,
+            opening,
+            prefilled: false,
+            heard: now,
             awaiting: None,
             withheld: None,
             reports: Vec::new(),
-            text: Vec::new(),
-            prefix: PrefixHash::EMPTY,
             evaluated: 0,
             last_verified: None,
             ended: false,
             busy: false,
             rounds: Vec::new(),
         }
+    }
+
+    /// What the edge is told of the opening that is in force.
+    pub(super) const fn opened(&self) -> Message {
+        Message::Opened { session: self.request.session, opening: self.opening }
+    }
+
+    pub(super) const fn opening(&self) -> u32 {
+        self.opening
+    }
+
+    /// Tokens that it may grow to.
+    pub(super) fn reserved(&self) -> u64 {
+        reserved(&self.request)
+    }
+
+    /// Draft tokens that are held.
+    pub(super) fn held_tokens(&self) -> u32 {
+        self.rounds.iter().map(|round| round.tokens.len() as u32).sum()
+    }
+
+    /// Whether a round of it is with the target, or waits for it or for a distribution.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.busy || self.withheld.is_some()
+    }
+
+    /// Whether it was begun with the same request, and its text begins with that of `request`.
+    pub(super) fn continues(&self, request: &Request, terms: Terms) -> bool {
+        let Request { session: _, prompt, budget, stop_ids, temperature, seed, text } = request;
+        let own = &self.request;
+        self.terms == terms
+            && (&own.prompt, own.budget, &own.stop_ids, own.temperature, own.seed)
+                == (prompt, *budget, stop_ids, *temperature, *seed)
+            && self.text.starts_with(text)
+    }
+
+    /// Goes back to the first `committed` tokens of its text, as a new opening wants it: verdicts that
+    /// committed more have not arrived, and what has arrived of rounds will come again.
+    pub(super) fn take_up(&mut self, committed: usize, opening: u32) {
+        self.opening = opening;
+        self.text.truncate(committed);
+        self.prefix = PrefixHash::EMPTY.extend(&self.text);
+        self.evaluated = self.evaluated.min(committed as u32);
+        (self.awaiting, self.withheld, self.last_verified) = (None, None, None);
+        (self.ended, self.busy) = (false, false);
+        self.rounds.clear();
+        self.reports.clear();
     }
 
     pub(super) fn prompt(&self) -> &[TokenId] {
@@ -194,13 +258,15 @@ impl Session {
         Arrival::Held
     }
 
-    /// The round that can be verified now, once.
-    pub(super) fn take_ready(&mut self) -> Option<RoundId> {
+    /// The round that can be verified now, once, and how many tokens there are to evaluate for it.
+    pub(super) fn take_ready(&mut self) -> Option<(RoundId, u32)> {
         if self.busy {
             return None;
         }
         let stands = |r: &&Round| r.is_complete() && self.stands(r.parent, r.start, r.prefix);
-        let ready = self.rounds.iter().find(stands).map(|round| round.id);
+        let unevaluated = self.text.len() as u32 - self.evaluated;
+        let of = |round: &Round| (round.id, unevaluated + round.tokens.len() as u32);
+        let ready = self.rounds.iter().find(stands).map(of);
         self.busy = ready.is_some();
         ready
     }

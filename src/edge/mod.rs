@@ -14,6 +14,7 @@
 //! Deliberately absent: any knowledge of which method is running beyond its five axes, any model,
 //! clock or link, and any message that carries an absolute time.
 
+mod away;
 mod round;
 mod session;
 mod tuning;
@@ -23,6 +24,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use self::away::LinkState;
+pub use self::away::{Offline, Outage};
 use self::session::{Session, Step};
 use self::tuning::Tuning;
 pub use self::tuning::{
@@ -30,9 +33,9 @@ pub use self::tuning::{
 };
 use self::uplink::Uplink;
 use crate::contract::{Input, Machine, Output, Proposal, Reason, Work, WorkResult};
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, Suspension};
 use crate::ids::{SessionId, WorkId};
-use crate::message::{Message, Request, Verdict};
+use crate::message::{Denial, Message, Request, Verdict};
 use crate::method::{Method, Waiting};
 use crate::monitor::{Estimates, Monitor};
 use crate::script::Script;
@@ -50,6 +53,8 @@ pub struct EdgeConfig {
     pub tuning: Option<TuningConfig>,
     /// A session in which nothing happens for this long is given up.
     pub patience: Duration,
+    /// What it does while the cloud is away.
+    pub outage: Outage,
 }
 
 impl EdgeConfig {
@@ -72,6 +77,9 @@ impl EdgeConfig {
 /// Probes of 1 to this many tokens measure the uplink before the first planned upload (paper §3).
 const PROBE_TOKENS_MAX: u32 = 8;
 
+/// A session that is evicted so often without a token between is given up: the cloud has no patience for it.
+const EVICTIONS_MAX: u32 = 8;
+
 /// The edge's state machine.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -84,6 +92,7 @@ pub struct Edge {
     tuning: Option<Tuning>,
     /// The tuner's fit that is under way.
     fitting: Option<WorkId>,
+    link: LinkState,
     uplink: Uplink,
     outputs: VecDeque<Output>,
     work_count: u64,
@@ -119,6 +128,7 @@ impl Edge {
             running: None,
             tuning: config.tuning.map(|tuning| Tuning::new(tuning, config.method.trigger)),
             fitting: None,
+            link: LinkState::Up,
             uplink: Uplink::default(),
             outputs: VecDeque::new(),
             work_count: 0,
@@ -158,7 +168,10 @@ impl Edge {
             return; // The session is over: what was under way for it is of no use.
         };
         match message {
-            Message::Opened { .. } => session.opened = true,
+            Message::Opened { opening, .. } => session.on_opened(opening, &mut self.outputs),
+            Message::Denied { opening, denial, retry, .. } => {
+                self.on_denied(now, opening, denial, retry);
+            }
             Message::Probed { report, .. } => {
                 session.probes_pending = session.probes_pending.saturating_sub(1);
                 self.monitor.on_upload(report);
@@ -280,31 +293,126 @@ impl Edge {
     }
 
     fn on_wake(&mut self, now: Instant, reason: Reason) {
-        let Reason::Stalled(id) = reason;
-        let Some(session) = self.session.as_ref().filter(|s| s.id() == id) else { return };
-        let due = session.last_progress + self.config.patience;
-        if now < due {
-            self.outputs.push_back(Output::WakeAt(due, reason));
-        } else {
-            self.end_session(now, Outcome::TimedOut);
+        match reason {
+            Reason::Stalled(id) => {
+                let Some(session) = self.session.as_ref().filter(|s| s.id() == id) else { return };
+                // Without a link, and while it is denied, a session has a patience of its own.
+                let waits = !self.link.is_up() || session.denied_since.is_some();
+                let since = if waits { now } else { session.last_progress };
+                let due = since + self.config.patience;
+                if now < due {
+                    self.outputs.push_back(Output::WakeAt(due, reason));
+                } else {
+                    self.end_session(now, Outcome::TimedOut);
+                }
+            }
+            Reason::Reconnect if !self.link.is_up() => self.outputs.push_back(Output::Connect),
+            Reason::Readmission(id) => {
+                let session = self.session.as_ref().filter(|s| s.id() == id && !s.opened);
+                if session.is_some() && self.link.is_up() {
+                    self.open_session();
+                }
+            }
+            // The link is back, or these are a cloud's.
+            Reason::Reconnect | Reason::Paced | Reason::Idle => {}
         }
+    }
+
+    /// The link is over, or a try has failed.
+    fn on_unlinked(&mut self, now: Instant) {
+        let LinkState::Down { since, attempts } = self.link else {
+            self.link = LinkState::Down { since: now, attempts: 0 };
+            self.outputs.push_back(Output::Event(Event::LinkLost));
+            self.uplink.lose();
+            self.suspend(Suspension::LinkLost);
+            self.outputs.push_back(Output::Connect);
+            return;
+        };
+        let attempt = attempts + 1;
+        self.link = LinkState::Down { since, attempts: attempt };
+        if let Some(session) = &self.session
+            && now >= since.max(session.began()) + self.config.outage.patience
+        {
+            self.end_session(now, Outcome::Unreachable);
+        }
+        let wait = LinkState::pause(since, now);
+        self.outputs.push_back(Output::Event(Event::LinkTried { attempt, wait }));
+        self.outputs.push_back(Output::WakeAt(now + wait, Reason::Reconnect));
+    }
+
+    fn on_linked(&mut self, now: Instant) {
+        let LinkState::Down { since, attempts } = core::mem::replace(&mut self.link, LinkState::Up)
+        else {
+            return;
+        };
+        let away = now.saturating_since(since);
+        self.outputs.push_back(Output::Event(Event::LinkBack { attempts, away }));
+        if self.session.is_some() {
+            self.open_session();
+        }
+    }
+
+    fn on_denied(&mut self, now: Instant, opening: u32, denial: Denial, retry: Duration) {
+        let Some(session) = self.session.as_mut().filter(|s| s.opening() == Some(opening)) else {
+            return; // It was opened anew since.
+        };
+        let since = *session.denied_since.get_or_insert(now);
+        session.evictions += u32::from(denial == Denial::Evicted);
+        let in_vain = session.evictions > EVICTIONS_MAX;
+        let gives_up = in_vain || now >= since + self.config.outage.patience;
+        let id = session.id();
+        self.suspend(Suspension::Denied(denial));
+        if gives_up || denial == Denial::Unserveable {
+            self.end_session(now, Outcome::Denied);
+        } else if retry.is_zero() {
+            self.open_session();
+        } else {
+            self.outputs.push_back(Output::WakeAt(now + retry, Reason::Readmission(id)));
+        }
+    }
+
+    /// Nothing of the session is verified for now: what of it was on its way is void.
+    fn suspend(&mut self, cause: Suspension) {
+        if let Some(session) = &mut self.session {
+            session.suspend();
+            let suspended = Event::SessionSuspended { session: session.id(), cause };
+            self.outputs.push_back(Output::Event(suspended));
+        }
+    }
+
+    /// Asks the cloud for the session, from its committed text on.
+    fn open_session(&mut self) {
+        let session = self.session.as_mut().expect("the caller has one");
+        let (request, opening) = session.open();
+        let (id, probes) = (request.session, session.probes_pending > 0);
+        self.uplink.queue_control(Message::Open { request, terms: self.config.terms(), opening });
+        if probes {
+            session.probes_pending = PROBE_TOKENS_MAX;
+            for tokens in 1..=PROBE_TOKENS_MAX {
+                self.uplink.queue_control(Message::Probe { session: id, tokens });
+            }
+        }
+    }
+
+    /// Whether the edge goes on without the cloud.
+    fn is_alone(&self) -> bool {
+        !self.link.is_up() && self.config.outage.offline == Offline::Draft
     }
 
     fn begin_session(&mut self, now: Instant, request: Request) {
         let id = request.session;
         let probes = if self.config.method.plans() && !self.probed { PROBE_TOKENS_MAX } else { 0 };
         self.probed |= probes > 0;
-        self.outputs.push_back(Output::Event(Event::SessionStarted { session: id }));
+        let text = request.text.len() as u32;
+        self.outputs.push_back(Output::Event(Event::SessionStarted { session: id, text }));
         let wake = Output::WakeAt(now + self.config.patience, Reason::Stalled(id));
         self.outputs.push_back(wake);
-        let terms = self.config.terms();
-        self.uplink.queue_control(Message::Open { request: request.clone(), terms });
-        for tokens in 1..=probes {
-            self.uplink.queue_control(Message::Probe { session: id, tokens });
-        }
         let mut session = Session::new(now, request, &self.config.method, probes);
         session.follow(self.script.session(id));
         self.session = Some(session);
+        if self.link.is_up() {
+            self.open_session();
+        }
     }
 
     fn end_session(&mut self, now: Instant, outcome: Outcome) {
@@ -326,22 +434,25 @@ impl Edge {
         self.begin_decoding(now);
         self.pump_tuning();
         self.pump_model(now);
-        self.uplink.pump(
-            &self.config.method,
-            self.monitor.window(),
-            self.planner.batches(),
-            self.session.as_mut(),
-            &mut self.outputs,
-        );
+        if self.link.is_up() {
+            self.uplink.pump(
+                &self.config.method,
+                self.monitor.window(),
+                self.planner.batches(),
+                self.session.as_mut().filter(|session| session.opened),
+                &mut self.outputs,
+            );
+        }
     }
 
-    /// Decoding begins when both ends have evaluated the prompt and the link has been measured.
+    /// Decoding begins when both ends have evaluated the prompt and the link has been measured; alone,
+    /// when this end has.
     fn begin_decoding(&mut self, now: Instant) {
+        let is_alone = self.is_alone();
         if let Some(session) = &mut self.session
             && !session.decoding
             && session.prefilled
-            && session.opened
-            && session.probes_pending == 0
+            && (is_alone || session.opened && session.probes_pending == 0)
         {
             session.decoding = true;
             let started = Event::DecodingStarted { session: session.id() };
@@ -373,13 +484,19 @@ impl Edge {
     }
 
     fn pump_model(&mut self, now: Instant) {
+        let is_alone = self.is_alone();
         let Some(session) = self.session.as_mut().filter(|_| self.running.is_none()) else {
             return;
         };
         let (step, work) = if session.decoding {
-            let depth = self.config.method.waiting.depth();
+            let depth = if is_alone { u32::MAX } else { self.config.method.waiting.depth() };
             let Some((step, work)) = session.next_step(depth, &mut self.outputs) else { return };
             let Step { round, position, guess } = step;
+            if is_alone && !session.alone {
+                session.alone = true;
+                let (session, position) = (session.id(), session.committed());
+                self.outputs.push_back(Output::Event(Event::WentAlone { session, position }));
+            }
             let started = Event::DraftStarted { session: session.id(), round, position, guess };
             self.outputs.push_back(Output::Event(started));
             (Some(step), Work::Draft(work))
@@ -409,7 +526,8 @@ impl Machine for Edge {
         }
         match input {
             Input::Submit(request) => {
-                assert!(request.budget > 0, "a request asks for at least one token");
+                let text = request.text.len();
+                assert!(text < request.budget as usize, "a request asks for at least one token");
                 if self.is_idle() {
                     self.begin_session(now, request);
                 } else {
@@ -420,6 +538,9 @@ impl Machine for Edge {
             Input::Finished { work, result } => self.on_finished(now, work, result),
             Input::Sent(id) => self.uplink.on_sent(id, &mut self.outputs),
             Input::Wake(reason) => self.on_wake(now, reason),
+            Input::Linked => self.on_linked(now),
+            Input::Unlinked => self.on_unlinked(now),
+            Input::Shutdown => panic!("an edge ends with its requests"),
         }
         self.pump(now);
     }

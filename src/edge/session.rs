@@ -50,7 +50,17 @@ pub(super) struct Resolved {
 pub(super) struct Session {
     request: Request,
     pub(super) prefilled: bool,
+    /// The cloud serves the session.
     pub(super) opened: bool,
+    /// How often the cloud was asked to.
+    openings: u32,
+    /// Since when the cloud says that it does not.
+    pub(super) denied_since: Option<Instant>,
+    /// How often it was evicted since the last token was committed.
+    pub(super) evictions: u32,
+    /// It has drafted without a link since it was suspended.
+    pub(super) alone: bool,
+    began: Instant,
     pub(super) probes_pending: u32,
     pub(super) decoding: bool,
     pub(super) last_progress: Instant,
@@ -79,22 +89,29 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(now: Instant, request: Request, method: &Method, probes: u32) -> Self {
+        let mut text = Vec::with_capacity(request.budget.min(4096) as usize);
+        text.extend_from_slice(&request.text);
         Self {
-            text: Vec::with_capacity(request.budget.min(4096) as usize),
+            committed: text.len() as u32,
+            prefix: PrefixHash::EMPTY.extend(&text),
+            text,
             request,
             prefilled: false,
             opened: false,
+            openings: 0,
+            denied_since: None,
+            evictions: 0,
+            alone: false,
+            began: now,
             probes_pending: probes,
             decoding: false,
             last_progress: now,
-            committed: 0,
             claims: BTreeMap::new(),
             evaluated: 0,
             rounds: VecDeque::new(),
             early: Vec::new(),
             round_count: 0,
             last_resolved: None,
-            prefix: PrefixHash::EMPTY,
             trigger: Trigger::new(method.trigger),
             setting: None,
             resumes: method.waiting.resumes(),
@@ -122,6 +139,53 @@ impl Session {
 
     pub(super) const fn committed(&self) -> u32 {
         self.committed
+    }
+
+    pub(super) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// The opening that was asked for last.
+    pub(super) const fn opening(&self) -> Option<u32> {
+        self.openings.checked_sub(1)
+    }
+
+    /// What is asked of the cloud: the request from here on, and how often it was asked before.
+    pub(super) fn open(&mut self) -> (Request, u32) {
+        let opening = self.openings;
+        self.openings += 1;
+        let text = self.text[..self.committed as usize].to_vec();
+        (Request { text, ..self.request.clone() }, opening)
+    }
+
+    /// The cloud serves the session as it was asked to.
+    pub(super) fn on_opened(&mut self, opening: u32, outputs: &mut VecDeque<Output>) {
+        if self.opened || self.opening() != Some(opening) {
+            return;
+        }
+        self.opened = true;
+        self.denied_since = None;
+        self.alone = false;
+        if opening > 0 {
+            let (session, committed) = (self.id(), self.committed);
+            let unverified = self.text.len() as u32 - committed;
+            let resumed = Event::SessionResumed { session, committed, unverified };
+            outputs.push_back(Output::Event(resumed));
+        }
+    }
+
+    /// The cloud does not serve the session for now: all of its rounds are to go up again, the first one
+    /// without a parent.
+    pub(super) fn suspend(&mut self) {
+        self.opened = false;
+        self.early.clear();
+        self.last_resolved = None;
+        for round in &mut self.rounds {
+            (round.sent, round.batches, round.nav_requested) = (0, 0, false);
+        }
+        if let Some(front) = self.rounds.front_mut() {
+            front.parent = None;
+        }
     }
 
     pub(super) const fn last_resolved(&self) -> Option<RoundId> {
@@ -360,6 +424,7 @@ impl Session {
             outputs.push_back(Output::Event(Event::Committed { session, position, token }));
         }
         self.committed = through;
+        self.evictions = 0;
         self.claims = self.claims.split_off(&through);
     }
 

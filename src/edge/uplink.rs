@@ -39,6 +39,13 @@ impl Uplink {
         }
     }
 
+    /// The link is over: what was to be said over it is void. That a session has ended is said all the
+    /// same, over the next one.
+    pub(super) fn lose(&mut self) {
+        assert!(self.in_transit.is_none(), "what was handed to a link is answered before its end");
+        self.control.retain(|message| matches!(message, Message::Close { .. }));
+    }
+
     /// Calls off an upload under way of any round after `last_resolved` (all, if there is none): a
     /// rollback has made it stale.
     pub(super) fn cancel_after(
@@ -110,6 +117,8 @@ fn next_upload(
     for (ahead, round) in session.rounds_mut().enumerate() {
         let policy = match (ahead, method.waiting) {
             (0, _) => method.upload,
+            // Drafted alone: the cloud holds no more of a session than is drafted with a link.
+            (ahead, Waiting::DraftAndUpload { depth, .. }) if ahead > depth as usize => break,
             (_, Waiting::DraftAndUpload { upload, .. }) => upload,
             (_, Waiting::Idle | Waiting::Draft { .. }) if round.scripted.is_some() => method.upload,
             (_, Waiting::Idle | Waiting::Draft { .. }) => break,

@@ -5,7 +5,7 @@ use super::reader::Reader;
 use super::{Limits, WireError};
 use crate::blob::Blob;
 use crate::ids::{PrefixHash, RoundId, TokenId};
-use crate::message::{Message, ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
+use crate::message::{Denial, Message, ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
 use crate::payload::Payload;
 use crate::time::Duration;
 use crate::verification::{Drafting, Evidence, Temperature, Terms, Verification};
@@ -37,7 +37,19 @@ pub fn decode(body: &[u8], limits: &Limits) -> Result<Message, WireError> {
             Message::Distribution { session, round, distribution }
         }
         Kind::Close => Message::Close { session: reader.session()? },
-        Kind::Opened => Message::Opened { session: reader.session()? },
+        Kind::Opened => {
+            let (session, opening) = (reader.session()?, take_opening(&mut reader)?);
+            Message::Opened { session, opening }
+        }
+        Kind::Denied => {
+            let (session, opening) = (reader.session()?, take_opening(&mut reader)?);
+            let code = reader.byte()?;
+            let denial = Denial::ALL.into_iter().find(|denial| *denial as u8 == code);
+            let denial =
+                denial.ok_or(WireError::Flags { field: "a denial's reasons", bits: code })?;
+            let retry = reader.number_to(layout::RETRY, RETRY_MS_MAX)?;
+            Message::Denied { session, opening, denial, retry: Duration::from_millis(retry.into()) }
+        }
         Kind::Probed => {
             let (session, report) = (reader.session()?, take_report(&mut reader)?);
             Message::Probed { session, report }
@@ -68,6 +80,13 @@ fn check_width(width: IdWidth, ids: impl Iterator<Item = TokenId>) -> Result<(),
     Err(WireError::WideIds { width: width.bytes(), needed: needed.bytes() })
 }
 
+/// A day.
+const RETRY_MS_MAX: u32 = 86_400_000;
+
+fn take_opening(reader: &mut Reader<'_>) -> Result<u32, WireError> {
+    reader.number_to(layout::OPENING, u32::MAX)
+}
+
 fn take_round(reader: &mut Reader<'_>) -> Result<RoundId, WireError> {
     reader.number_to(layout::ROUND, u32::MAX).map(RoundId)
 }
@@ -95,7 +114,7 @@ fn take_terms(reader: &mut Reader<'_>, flags: u8, field: &'static str) -> Result
 fn take_open(reader: &mut Reader<'_>, limits: &Limits) -> Result<Message, WireError> {
     let field = "an open's flags";
     let (session, flags) = (reader.session()?, reader.byte()?);
-    let width = width_of(flags, open::UNUSED, field)?;
+    let width = width_of(flags, 0, field)?;
     let terms = take_terms(reader, flags, field)?;
     let budget = reader.number_in(layout::BUDGET, 1, limits.budget_max)?;
     let temperature = reader.float()?;
@@ -107,9 +126,19 @@ fn take_open(reader: &mut Reader<'_>, limits: &Limits) -> Result<Message, WireEr
     let stop_ids = reader.ids(stop_count, width, limits)?;
     let prompt_count = reader.number_in(layout::PROMPT, 1, limits.prompt_tokens_max)?;
     let prompt = reader.ids(prompt_count, width, limits)?;
-    check_width(width, prompt.iter().chain(&stop_ids).copied())?;
-    let request = Request { session, prompt, budget, stop_ids, temperature, seed };
-    Ok(Message::Open { request, terms })
+    let (opening, text) = match flags & open::RESUMES {
+        0 => (0, Vec::new()),
+        _ => {
+            let opening = take_opening(reader)?;
+            let least = u32::from(opening == 0);
+            // A text that is as long as its budget is complete.
+            let count = reader.number_in(layout::TEXT, least, budget - 1)?;
+            (opening, reader.ids(count, width, limits)?)
+        }
+    };
+    check_width(width, prompt.iter().chain(&stop_ids).chain(&text).copied())?;
+    let request = Request { session, prompt, budget, stop_ids, temperature, seed, text };
+    Ok(Message::Open { request, terms, opening })
 }
 
 fn take_probe(reader: &mut Reader<'_>) -> Result<Message, WireError> {

@@ -9,6 +9,9 @@ use crate::payload::{Payload, WireFormat};
 use crate::time::nanos;
 use crate::verification::{Drafting, Evidence, Terms, Verification};
 
+/// Of a time to wait, which is told in whole milliseconds.
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
 /// Appends the body of `message` to `out`.
 ///
 /// A probe is padded to the size that `format` reckons for an upload of as many tokens. Everything
@@ -24,7 +27,9 @@ pub fn encode(message: &Message, format: &WireFormat, out: &mut Vec<u8>) {
     let begin = out.len();
     let mut writer = Writer(out);
     match message {
-        Message::Open { request, terms } => put_open(&mut writer, request, *terms),
+        Message::Open { request, terms, opening } => {
+            put_open(&mut writer, request, *terms, *opening);
+        }
         Message::Probe { session, tokens } => {
             begin_message(&mut writer, Kind::Probe, *session);
             writer.number(*tokens);
@@ -45,7 +50,16 @@ pub fn encode(message: &Message, format: &WireFormat, out: &mut Vec<u8>) {
             }
         }
         Message::Close { session } => begin_message(&mut writer, Kind::Close, *session),
-        Message::Opened { session } => begin_message(&mut writer, Kind::Opened, *session),
+        Message::Opened { session, opening } => {
+            begin_message(&mut writer, Kind::Opened, *session);
+            writer.number(*opening);
+        }
+        Message::Denied { session, opening, denial, retry } => {
+            begin_message(&mut writer, Kind::Denied, *session);
+            writer.number(*opening);
+            writer.byte(*denial as u8);
+            writer.number(nanos(*retry) / NANOS_PER_MILLI);
+        }
         Message::Probed { session, report } => {
             begin_message(&mut writer, Kind::Probed, *session);
             put_report(&mut writer, report);
@@ -64,10 +78,11 @@ fn begin_message(writer: &mut Writer<'_>, kind: Kind, session: SessionId) {
     writer.session(session);
 }
 
-fn put_open(writer: &mut Writer<'_>, request: &Request, terms: Terms) {
-    let Request { session, prompt, budget, stop_ids, temperature, seed } = request;
+fn put_open(writer: &mut Writer<'_>, request: &Request, terms: Terms, opening: u32) {
+    let Request { session, prompt, budget, stop_ids, temperature, seed, text } = request;
     begin_message(writer, Kind::Open, *session);
-    let width = IdWidth::of(prompt.iter().chain(stop_ids).copied());
+    let width = IdWidth::of(prompt.iter().chain(stop_ids).chain(text).copied());
+    let resumes = opening > 0 || !text.is_empty();
     let verification = match terms.verification {
         Verification::Match => 0,
         Verification::Rejection => 1,
@@ -87,7 +102,8 @@ fn put_open(writer: &mut Writer<'_>, request: &Request, terms: Terms) {
         width.flags()
             | verification << open::VERIFICATION_SHIFT
             | drafting << open::DRAFTING_SHIFT
-            | payload << open::PAYLOAD_SHIFT,
+            | payload << open::PAYLOAD_SHIFT
+            | if resumes { open::RESUMES } else { 0 },
     );
     if let Some(k) = top_k {
         writer.number(k);
@@ -99,6 +115,11 @@ fn put_open(writer: &mut Writer<'_>, request: &Request, terms: Terms) {
     writer.ids(stop_ids, width);
     writer.number(prompt.len() as u64);
     writer.ids(prompt, width);
+    if resumes {
+        writer.number(opening);
+        writer.number(text.len() as u64);
+        writer.ids(text, width);
+    }
 }
 
 fn put_upload(writer: &mut Writer<'_>, message: &Upload) {

@@ -26,7 +26,7 @@ pub enum WireError {
     Trailing(u64),
     /// The first byte names no kind of message.
     #[error(
-        "no message is of kind {0:#04x}: 0x01 to 0x05 come from an edge, 0x11 to 0x14 from a cloud"
+        "no message is of kind {0:#04x}: 0x01 to 0x05 come from an edge, 0x11 to 0x15 from a cloud"
     )]
     UnknownKind(u8),
     /// A hello does not begin as one.

@@ -34,14 +34,17 @@ pub struct ClientHello {
     pub secret: [u8; 32],
     /// The edge's number, as it says.
     pub edge: u32,
+    /// Names the edge to the cloud over all its links: by it, and by nothing else, can sessions of a link
+    /// that is over be taken up again. Random, and kept as a secret.
+    pub client: [u8; 16],
     /// The draft model's vocabulary, if it is to be compared with the target's.
     pub vocabulary: Option<Vocabulary>,
 }
 
-/// Without the secret: logs are read by others.
+/// Without the secrets: logs are read by others.
 impl fmt::Debug for ClientHello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, secret: _, edge, vocabulary } = self;
+        let Self { version, secret: _, edge, client: _, vocabulary } = self;
         f.debug_struct("ClientHello")
             .field("version", version)
             .field("edge", edge)
@@ -87,10 +90,11 @@ const WELCOME: u8 = 0;
 
 /// Appends the body of a hello to `out`.
 pub fn encode_client_hello(hello: &ClientHello, out: &mut Vec<u8>) {
-    let ClientHello { version, secret, edge, vocabulary } = hello;
+    let ClientHello { version, secret, edge, client, vocabulary } = hello;
     let mut writer = begin_hello(*version, out);
     writer.bytes(secret);
     writer.bytes(&edge.to_le_bytes());
+    writer.bytes(client);
     writer.byte(vocabulary.is_some().into());
     if let Some(Vocabulary { hash, size }) = vocabulary {
         writer.bytes(&hash.to_le_bytes());
@@ -106,6 +110,7 @@ pub fn decode_client_hello(body: &[u8]) -> Result<ClientHello, WireError> {
     let (version, mut reader) = open_hello(body)?;
     let secret = reader.array()?;
     let edge = u32::from_le_bytes(reader.array()?);
+    let client = reader.array()?;
     let vocabulary = match reader.byte()? {
         0 => None,
         1 => {
@@ -116,7 +121,7 @@ pub fn decode_client_hello(body: &[u8]) -> Result<ClientHello, WireError> {
         bits => return Err(WireError::Flags { field: "a hello's flags", bits }),
     };
     reader.finish()?;
-    Ok(ClientHello { version, secret, edge, vocabulary })
+    Ok(ClientHello { version, secret, edge, client, vocabulary })
 }
 
 /// Appends the body of an answer to `out`.

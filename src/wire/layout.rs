@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Probed = 0x12,
     DistributionRequest = 0x13,
     Verdict = 0x14,
+    Denied = 0x15,
 }
 
 impl Kind {
@@ -30,6 +31,7 @@ impl Kind {
             0x12 => Self::Probed,
             0x13 => Self::DistributionRequest,
             0x14 => Self::Verdict,
+            0x15 => Self::Denied,
             _ => return None,
         })
     }
@@ -82,7 +84,8 @@ pub(super) mod open {
     pub(in crate::wire) const VERIFICATION_SHIFT: u8 = 2;
     pub(in crate::wire) const DRAFTING_SHIFT: u8 = 3;
     pub(in crate::wire) const PAYLOAD_SHIFT: u8 = 5;
-    pub(in crate::wire) const UNUSED: u8 = 0b1000_0000;
+    /// The session was opened before, or has text: both follow.
+    pub(in crate::wire) const RESUMES: u8 = 1 << 7;
 }
 
 /// Flags of an upload: the id's width, what is there, and the kind of evidence.
@@ -134,6 +137,9 @@ pub(super) const ACCEPTED: Field = Field("the number of accepted tokens");
 pub(super) const TOKEN_ID: Field = Field("a token's id");
 pub(super) const PROMPT: Field = Field("the number of prompt tokens");
 pub(super) const BUDGET: Field = Field("the budget");
+pub(super) const OPENING: Field = Field("the number of openings before");
+pub(super) const TEXT: Field = Field("the number of tokens committed before");
+pub(super) const RETRY: Field = Field("the time to the next try");
 pub(super) const STOP_IDS: Field = Field("the number of stop ids");
 pub(super) const TOP_K: Field = Field("the number of entries of a top-k payload");
 pub(super) const DISTRIBUTION: Field = Field("the length of a distribution");

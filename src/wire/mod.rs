@@ -40,7 +40,7 @@ use crate::message::Request;
 
 /// The version of the protocol that is spoken here. Any change of bytes that an older end could not
 /// decode, or would understand otherwise, raises it: docs/wire-format.md says which do.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes of memory that decoding allocates for each byte of a body, at most.
 pub const MEMORY_FACTOR: usize = 32;
@@ -101,7 +101,8 @@ impl Limits {
         layout::PROMPT.check(count(&request.prompt), 1, self.prompt_tokens_max)?;
         layout::STOP_IDS.check(count(&request.stop_ids), 0, self.stop_ids_max)?;
         layout::BUDGET.check(request.budget.into(), 1, self.budget_max)?;
-        let ids = request.prompt.iter().chain(&request.stop_ids);
+        layout::TEXT.check(count(&request.text), 0, request.budget - 1)?;
+        let ids = request.prompt.iter().chain(&request.stop_ids).chain(&request.text);
         for id in ids {
             layout::TOKEN_ID.check(id.0.into(), 0, self.token_id_max)?;
         }

@@ -2,7 +2,9 @@
 
 use pipesd_core::blob::Blob;
 use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId};
-use pipesd_core::message::{Message, ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict};
+use pipesd_core::message::{
+    Denial, Message, ROUND_TOKENS_MAX, Request, Upload, UploadReport, Verdict,
+};
 use pipesd_core::payload::Payload;
 use pipesd_core::time::Duration;
 use pipesd_core::verification::{Drafting, Evidence, Temperature, Terms, Verification};
@@ -10,6 +12,7 @@ use pipesd_core::wire::{ClientHello, Refusal, ServerHello, VERSION, Vocabulary};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 /// Numbers of every size, not only large ones.
 fn number() -> impl Strategy<Value = u32> {
@@ -49,10 +52,13 @@ fn open() -> impl Strategy<Value = Message> {
     let temperature =
         (0.0..=Temperature::MAX).prop_map(|value| Temperature::new(value).expect("in range"));
     let request = (session(), ids(1..50), 1..=1_u32 << 20, ids(0..5), temperature, any::<u64>());
-    (request, terms).prop_map(|(request, terms)| {
+    let before = (prop_oneof![Just(0), number()], prop_oneof![Just(vec![]), ids(0..50)]);
+    (request, terms, before).prop_map(|(request, terms, (opening, text))| {
         let (session, prompt, budget, stop_ids, temperature, seed) = request;
-        let request = Request { session, prompt, budget, stop_ids, temperature, seed };
-        Message::Open { request, terms }
+        let mut text = text;
+        text.truncate(budget as usize - 1);
+        let request = Request { session, prompt, budget, stop_ids, temperature, seed, text };
+        Message::Open { request, terms, opening }
     })
 }
 
@@ -119,7 +125,14 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
             Message::Distribution { session, round, distribution }
         }),
         1 => session().prop_map(|session| Message::Close { session }),
-        1 => session().prop_map(|session| Message::Opened { session }),
+        1 => (session(), number())
+            .prop_map(|(session, opening)| Message::Opened { session, opening }),
+        1 => (session(), number(), select(Denial::ALL.to_vec()), 0..=86_400_000_u64).prop_map(
+            |(session, opening, denial, retry)| {
+                let retry = Duration::from_millis(retry);
+                Message::Denied { session, opening, denial, retry }
+            }
+        ),
         1 => (session(), report()).prop_map(|(session, report)| Message::Probed { session, report }),
         1 => (session(), round(), 0..ROUND_TOKENS_MAX).prop_map(|(session, round, index)| {
             Message::DistributionRequest { session, round, index }
@@ -130,8 +143,14 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
 pub(crate) fn client_hello() -> impl Strategy<Value = ClientHello> {
     let vocabulary =
         (any::<u64>(), 1..=u32::MAX).prop_map(|(hash, size)| Vocabulary { hash, size });
-    (any::<[u8; 32]>(), any::<u32>(), option::of(vocabulary)).prop_map(
-        |(secret, edge, vocabulary)| ClientHello { version: VERSION, secret, edge, vocabulary },
+    (any::<[u8; 32]>(), any::<u32>(), any::<[u8; 16]>(), option::of(vocabulary)).prop_map(
+        |(secret, edge, client, vocabulary)| ClientHello {
+            version: VERSION,
+            secret,
+            edge,
+            client,
+            vocabulary,
+        },
     )
 }
 

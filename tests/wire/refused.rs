@@ -21,9 +21,9 @@ fn why_message(message: &Message, limits: &Limits) -> String {
 }
 
 fn request(change: impl Fn(&mut Request)) -> Message {
-    let Message::Open { mut request, terms } = open(Payload::Ids, &[1]) else { unreachable!() };
+    let Message::Open { mut request, terms, .. } = open(Payload::Ids, &[1]) else { unreachable!() };
     change(&mut request);
-    Message::Open { request, terms }
+    Message::Open { request, terms, opening: 0 }
 }
 
 /// The sample upload with the byte at `at` exchanged.
@@ -116,6 +116,9 @@ fn flags_have_meanings() {
     assert_eq!(why(&upload_with(3, 0x7c)), "an upload's flags are 0x7c, which has no meaning");
     assert_eq!(why(&[0x04, 0, 0, 0, 2]), "a distribution's flags are 0x02, which has no meaning");
     assert_eq!(why(&[0x14, 0, 0, 8]), "a verdict's flags are 0x08, which has no meaning");
+    let denied = |reason| why(&[0x15, 0, 0, 0, reason, 0]);
+    assert_eq!(denied(0), "a denial's reasons are 0x00, which has no meaning");
+    assert_eq!(denied(7), "a denial's reasons are 0x07, which has no meaning");
     assert_eq!(why(&[0x01, 0, 0, 0x18]), "an open's flags are 0x18, which has no meaning");
 }
 
@@ -164,11 +167,14 @@ fn distributions_measurements_and_entries_are_bounded() {
         assert_eq!(why_message(&message, &limits), error);
     }
     for k in [0, 1_000_001] {
-        let Message::Open { request, terms } = open(Payload::Ids, &[1]) else { unreachable!() };
+        let Message::Open { request, terms, .. } = open(Payload::Ids, &[1]) else { unreachable!() };
         let terms = Terms { payload: Payload::TopK(k), ..terms };
         let error =
             format!("the number of entries of a top-k payload is {k}, it must be 1 to 1000000");
-        assert_eq!(why_message(&Message::Open { request, terms }, &Limits::default()), error);
+        assert_eq!(
+            why_message(&Message::Open { request, terms, opening: 0 }, &Limits::default()),
+            error
+        );
     }
 }
 
@@ -183,17 +189,17 @@ fn a_probe_is_padded_with_zeros() {
 fn another_version_is_told_apart_whatever_follows() {
     let [mut client, mut server] = [Vec::new(), Vec::new()];
     let [hello, _] = samples::client_hellos();
-    encode_client_hello(&pipesd_core::wire::ClientHello { version: 2, ..hello }, &mut client);
+    encode_client_hello(&pipesd_core::wire::ClientHello { version: 3, ..hello }, &mut client);
     let [hello, _] = samples::server_hellos();
-    encode_server_hello(&pipesd_core::wire::ServerHello { version: 2, ..hello }, &mut server);
-    let other = WireError::Version { theirs: 2, ours: VERSION };
+    encode_server_hello(&pipesd_core::wire::ServerHello { version: 3, ..hello }, &mut server);
+    let other = WireError::Version { theirs: 3, ours: VERSION };
     for length in [6, client.len()] {
         assert_eq!(decode_client_hello(&client[..length]), Err(other));
     }
     client.extend([1; 100]);
     assert_eq!(decode_client_hello(&client), Err(other));
     assert_eq!(decode_server_hello(&server), Err(other));
-    assert_eq!(other.to_string(), "the peer speaks version 2 of the protocol, this end version 1");
+    assert_eq!(other.to_string(), "the peer speaks version 3 of the protocol, this end version 2");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pipesd_core::blob::Blob;
 use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId};
-use pipesd_core::message::{Message, Request, Upload, UploadReport, Verdict};
+use pipesd_core::message::{Denial, Message, Request, Upload, UploadReport, Verdict};
 use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::time::Duration;
 use pipesd_core::verification::{Drafting, Evidence, Temperature, Terms, Verification};
@@ -36,13 +36,24 @@ pub(crate) fn open(payload: Payload, prompt: &[u32]) -> Message {
             stop_ids: ids(&[2]),
             temperature: Temperature::new(0.5).expect("in range"),
             seed: 7,
+            text: Vec::new(),
         },
         terms: Terms {
             verification: Verification::Rejection,
             drafting: Drafting::Coupled,
             payload,
         },
+        opening: 0,
     }
+}
+
+/// The same request once more, behind three tokens of text.
+fn again() -> Message {
+    let Message::Open { mut request, terms, .. } = open(Payload::Ids, &[1, 15_043, 29_991]) else {
+        unreachable!()
+    };
+    request.text = ids(&[1000, 2, 17]);
+    Message::Open { request, terms, opening: 2 }
 }
 
 /// The sixth round's second batch, three tokens, with the NAV request.
@@ -83,10 +94,12 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let first = Upload { parent: None, guess: None, nav: None, offset: 0, ..upload() };
     let wide = |id| Message::Upload(Upload { tokens: ids(&[1, id]), nav: None, ..upload() });
     let empty = Upload { tokens: vec![], guess: None, nav: Some(4), ..upload() };
+    let retry = Duration::from_millis(1000);
     let report = UploadReport { tokens: 8, transfer: Duration::from_millis(250) };
     let answer = |distribution| Message::Distribution { session, round, distribution };
     vec![
         ("open", open(Payload::Ids, &[1, 15_043, 29_991])),
+        ("open-again", again()),
         ("open-top-k", open(Payload::TopK(8), &[1, 70_000])),
         ("probe", Message::Probe { session, tokens: 2 }),
         ("upload", Message::Upload(upload())),
@@ -99,7 +112,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("distribution", answer(Some(blob(9)))),
         ("distribution-none", answer(None)),
         ("close", Message::Close { session }),
-        ("opened", Message::Opened { session }),
+        ("opened", Message::Opened { session, opening: 2 }),
+        ("denied", Message::Denied { session, opening: 2, denial: Denial::Full, retry }),
         ("probed", Message::Probed { session, report }),
         ("distribution-request", Message::DistributionRequest { session, round, index: 3 }),
         ("verdict", verdict(Some(17))),
@@ -109,7 +123,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
 
 pub(crate) fn client_hellos() -> [ClientHello; 2] {
     let secret = std::array::from_fn(|i| i as u8);
-    let hello = ClientHello { version: VERSION, secret, edge: 3, vocabulary: None };
+    let hello =
+        ClientHello { version: VERSION, secret, edge: 3, client: [0xc1; 16], vocabulary: None };
     let vocabulary = Some(Vocabulary { hash: 0x0102_0304_0506_0708, size: 32_256 });
     [hello, ClientHello { vocabulary, ..hello }]
 }

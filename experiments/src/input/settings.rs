@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::EdgeConfig;
+use pipesd_core::edge::{EdgeConfig, Outage};
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::method::{MethodSpec, Verification};
 use pipesd_core::time::Duration;
 use pipesd_core::trace::TraceText;
@@ -376,13 +377,14 @@ impl Configuration {
         let tuning = tuning.map_err(|(key, problem)| bad_input!("`{key}`: {problem}"))?;
         Ok(Setup {
             edges: self.edges,
-            edge: EdgeConfig { method, tuning, patience: PATIENCE },
-            cloud: CloudConfig { verify_batch_max: self.verify_batch },
+            edge: EdgeConfig { method, tuning, patience: PATIENCE, outage: Outage::DEFAULT },
+            cloud: CloudConfig::batching(self.verify_batch),
             uplink,
             downlink,
             profile: Arc::new(profile),
             tokens,
             record,
+            faults: FaultPlan::NONE,
             canary: None,
         })
     }

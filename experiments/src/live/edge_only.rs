@@ -161,6 +161,7 @@ mod tests {
             stop_ids: vec![TokenId(23)],
             temperature: Temperature::default(),
             seed: 1,
+            text: Vec::new(),
         };
         let sampling = Sampling::greedy();
         let alone = target.alone(&request, &sampling);

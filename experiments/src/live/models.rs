@@ -128,6 +128,7 @@ impl PairModels {
                 temperature: *temperature,
                 // Noise is keyed by it: each text has its own, whatever runs before it.
                 seed: seed.wrapping_add(u64::from(index) << 32),
+                text: Vec::new(),
             })
             .collect()
     }

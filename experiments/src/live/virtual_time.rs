@@ -127,6 +127,7 @@ mod tests {
             stop_ids: vec![TokenId(VOCABULARY - 1)],
             temperature: Temperature::new(temperature).expect("in range"),
             seed: id.into(),
+            text: Vec::new(),
         };
         (0..4).map(request).collect()
     }

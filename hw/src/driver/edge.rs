@@ -16,7 +16,7 @@ use pipesd_core::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::books::{Alarm, Books, Opening};
-use super::link::{Events, LinkEvent, Transport};
+use super::link::{Dial, Events, LinkEvent, OneLink, Transport, Unreached};
 use super::models::{Build, Done, Draft};
 use super::{DriverError, Observer, Patience};
 use crate::backend::{DraftModel, ModelError};
@@ -62,6 +62,8 @@ pub struct EdgeReport {
     pub tuning: Option<TuningCounts>,
     /// Bytes of uploads and distributions handed to the link, as the wire format counts them.
     pub uplink_bytes: u64,
+    /// Links that it had, one after another.
+    pub links: u32,
     /// How long it ran.
     pub elapsed: Duration,
 }
@@ -75,6 +77,8 @@ pub struct Text {
     pub tokens: Vec<TokenId>,
     /// How it ended; None: it had not.
     pub outcome: Option<Outcome>,
+    /// What was drafted behind them and never verified; none of a text that is whole.
+    pub unverified: Vec<TokenId>,
 }
 
 /// A queue of requests that are all known beforehand.
@@ -93,10 +97,26 @@ pub fn one_after_another(requests: Vec<Request>) -> mpsc::Receiver<Request> {
 ///
 /// # Errors
 /// See [`DriverError`]. The link is closed and the log written in any case.
-pub async fn drive_edge<T: Transport, E: Events>(
+pub async fn drive_edge<T: Transport + 'static, E: Events>(
     setup: EdgeSetup,
     build: impl FnOnce() -> Result<Box<dyn DraftModel>, ModelError> + Send + 'static,
-    (transport, mut events): (T, E),
+    link: (T, E),
+    requests: mpsc::Receiver<Request>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<EdgeReport, DriverError> {
+    drive_roaming_edge(setup, build, link, &OneLink::default(), requests, shutdown).await
+}
+
+/// The same for an edge that outlives its link: when it is lost, `dial` looks for the cloud as often as the
+/// machine wants it to.
+///
+/// # Errors
+/// As [`drive_edge`]; the link's loss is one only where no other can be had.
+pub async fn drive_roaming_edge<D: Dial>(
+    setup: EdgeSetup,
+    build: impl FnOnce() -> Result<Box<dyn DraftModel>, ModelError> + Send + 'static,
+    (transport, mut events): (D::Transport, D::Events),
+    dial: &D,
     requests: mpsc::Receiver<Request>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<EdgeReport, DriverError> {
@@ -120,11 +140,15 @@ pub async fn drive_edge<T: Transport, E: Events>(
         texts: Vec::new(),
         unsent: 0,
         uplink_bytes: 0,
+        wants_link: false,
+        links: 1,
+        speculated: Vec::new(),
+        behind: 0,
     };
     let farewell = setup.patience.farewell;
     let edge = Edge::new(setup.config);
     let mut driver = Driver { edge, stage, requests_over: false, farewell };
-    let (outcome, why) = match driver.run(done, &mut events, requests, shutdown).await {
+    let (outcome, why) = match driver.run(done, &mut events, dial, requests, shutdown).await {
         Ok(()) => (Ok(()), "done".to_owned()),
         Err(error) => {
             let why = error.to_string();
@@ -139,8 +163,16 @@ pub async fn drive_edge<T: Transport, E: Events>(
     driver.report()
 }
 
+/// What is under way; for ever, if nothing is.
+async fn pending<F: Future>(future: core::pin::Pin<&mut Option<F>>) -> F::Output {
+    match future.as_pin_mut() {
+        Some(future) => future.await,
+        None => core::future::pending().await,
+    }
+}
+
 async fn until_closed(events: &mut impl Events) {
-    while !matches!(events.next().await, LinkEvent::Closed(_)) {}
+    while !events.next().await.is_last() {}
 }
 
 struct Driver<T> {
@@ -160,6 +192,12 @@ struct Stage<T> {
     /// Messages that have not been answered by `Sent`.
     unsent: u32,
     uplink_bytes: u64,
+    /// The machine has asked for another link.
+    wants_link: bool,
+    links: u32,
+    /// The session's tokens behind those that it began with, committed and then speculated.
+    speculated: Vec<TokenId>,
+    behind: u32,
 }
 
 impl<T: Transport> Driver<T> {
@@ -169,19 +207,41 @@ impl<T: Transport> Driver<T> {
         drain(&mut self.edge, now, input, &mut self.stage);
     }
 
-    async fn run(
+    async fn run<D: Dial<Transport = T>>(
         &mut self,
         mut done: mpsc::UnboundedReceiver<Done>,
-        events: &mut impl Events,
+        events: &mut D::Events,
+        dial: &D,
         mut requests: mpsc::Receiver<Request>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), DriverError> {
         let mut shutdown = core::pin::pin!(shutdown);
         let mut alarm = Alarm::new();
+        let mut linked = true;
+        let mut dialling = core::pin::pin!(None);
         while !(self.requests_over && self.edge.is_idle()) {
             alarm.set(&self.stage.books.clock, self.stage.books.next_deadline());
             tokio::select! {
-                event = events.next() => self.on_link(event)?,
+                event = events.next(), if linked => match event {
+                    LinkEvent::Lost(_) if dial.can_redial() => {
+                        linked = false;
+                        self.stage.unsent = 0;
+                        self.feed(Input::Unlinked);
+                    }
+                    event => self.on_link(event)?,
+                },
+                tried = pending(dialling.as_mut()) => {
+                    dialling.set(None);
+                    match tried {
+                        Ok((transport, new_events)) => {
+                            (self.stage.transport, *events, linked) = (transport, new_events, true);
+                            self.stage.links += 1;
+                            self.feed(Input::Linked);
+                        }
+                        Err(Unreached { may_yet: true, .. }) => self.feed(Input::Unlinked),
+                        Err(Unreached { why, .. }) => return Err(DriverError::LinkClosed(why)),
+                    }
+                }
                 Some(done) = done.recv() => self.on_done(done)?,
                 request = requests.recv(), if self.edge.is_idle() => match request {
                     Some(request) => self.feed(Input::Submit(request)),
@@ -198,8 +258,13 @@ impl<T: Transport> Driver<T> {
                     return if all_decoded { Ok(()) } else { Err(DriverError::Interrupted) };
                 }
             }
+            if core::mem::take(&mut self.stage.wants_link) {
+                dialling.set(Some(dial.dial()));
+            }
         }
-        self.say_farewell(events).await;
+        if linked {
+            self.say_farewell(events).await;
+        }
         Ok(())
     }
 
@@ -209,7 +274,7 @@ impl<T: Transport> Driver<T> {
         let farewell = async {
             while self.stage.unsent > 0 {
                 match events.next().await {
-                    LinkEvent::Closed(_) => return,
+                    event if event.is_last() => return,
                     event => drop(self.on_link(event)),
                 }
             }
@@ -227,7 +292,9 @@ impl<T: Transport> Driver<T> {
                 self.stage.unsent = self.stage.unsent.saturating_sub(1);
                 self.feed(Input::Sent(id));
             }
-            LinkEvent::Closed(why) => return Err(DriverError::LinkClosed(why)),
+            LinkEvent::Closed(why) | LinkEvent::Lost(why) => {
+                return Err(DriverError::LinkClosed(why));
+            }
         }
         Ok(())
     }
@@ -253,6 +320,7 @@ impl<T: Transport> Driver<T> {
             estimates: self.edge.estimates(),
             tuning: self.edge.tuning_counts(),
             uplink_bytes: self.stage.uplink_bytes,
+            links: self.stage.links,
             elapsed: self.stage.books.clock.now() - Instant::ZERO,
             texts: self.stage.texts,
         })
@@ -274,6 +342,7 @@ impl<T: Transport> Sink for Stage<T> {
             Output::Start { id, work } => self.books.start(now, id, work),
             Output::Event(event) => self.on_event(now, &event),
             Output::WakeAt(at, reason) => self.books.wake_at(at, reason),
+            Output::Connect => self.wants_link = true,
         }
     }
 }
@@ -282,10 +351,21 @@ impl<T> Stage<T> {
     fn on_event(&mut self, now: Instant, event: &Event) {
         self.ledger.record(now, event);
         match *event {
-            Event::SessionStarted { session } => {
-                self.texts.push(Text { session, tokens: Vec::new(), outcome: None });
+            Event::SessionStarted { session, text } => {
+                let (tokens, unverified) = (Vec::new(), Vec::new());
+                (self.speculated, self.behind) = (Vec::new(), text);
+                self.texts.push(Text { session, tokens, outcome: None, unverified });
             }
-            Event::Committed { token, .. } => {
+            Event::Drafted { position, token, .. } | Event::Guessed { position, token, .. } => {
+                self.speculated.truncate((position - self.behind) as usize);
+                self.speculated.push(token);
+            }
+            Event::Committed { position, token, .. } => {
+                let place = (position - self.behind) as usize;
+                if self.speculated.get(place) != Some(&token) {
+                    self.speculated.truncate(place);
+                    self.speculated.push(token);
+                }
                 if let Some(text) = self.texts.last_mut() {
                     text.tokens.push(token);
                 }
@@ -293,6 +373,9 @@ impl<T> Stage<T> {
             Event::SessionEnded { session, outcome, .. } => {
                 if let Some(text) = self.texts.last_mut() {
                     text.outcome = Some(outcome);
+                    if !outcome.is_complete() {
+                        text.unverified = self.speculated.split_off(text.tokens.len());
+                    }
                 }
                 self.books.models.close(session);
             }

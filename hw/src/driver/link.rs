@@ -2,12 +2,18 @@
 //! [`loopback`](super::loopback) another, within the process.
 
 use core::future::Future;
+use core::marker::PhantomData;
 
 use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
+use pipesd_core::time::Duration;
 
+use crate::net::Emulation;
 pub use crate::transport::LinkEvent;
-use crate::transport::{Arrival, LinkEvents, LinkSender, Server};
+use crate::transport::{
+    Arrival, ClientName, Link, LinkEvents, LinkSender, Server, Settings, Ticket, TransportError,
+    connect,
+};
 
 /// The half of a link that sends.
 pub trait Transport {
@@ -28,11 +34,103 @@ pub trait Events: Send + 'static {
     fn next(&mut self) -> impl Future<Output = LinkEvent> + Send;
 }
 
+/// How an edge reaches its cloud again when a link is lost.
+pub trait Dial {
+    /// Sends to the cloud.
+    type Transport: Transport;
+    /// What comes from it.
+    type Events: Events;
+
+    /// One try. It must come to its end.
+    fn dial(
+        &self,
+    ) -> impl Future<Output = Result<(Self::Transport, Self::Events), Unreached>> + 'static;
+
+    /// Whether there is any use in it: if not, the run ends with its link.
+    fn can_redial(&self) -> bool {
+        true
+    }
+}
+
+/// Why a try has not reached the cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// For people.
+    pub why: String,
+    /// Another try may reach it.
+    pub may_yet: bool,
+}
+
+/// There is one link, and no other.
+#[derive(Debug)]
+pub struct OneLink<T, E>(PhantomData<fn() -> (T, E)>);
+
+impl<T, E> Default for OneLink<T, E> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Transport + 'static, E: Events> Dial for OneLink<T, E> {
+    type Transport = T;
+    type Events = E;
+
+    fn dial(&self) -> impl Future<Output = Result<(T, E), Unreached>> + 'static {
+        core::future::ready(Err(Unreached { why: "there is one link only".into(), may_yet: false }))
+    }
+
+    fn can_redial(&self) -> bool {
+        false
+    }
+}
+
+/// Reaches a cloud over QUIC again and again.
+#[derive(Clone, Debug)]
+pub struct QuicDial {
+    /// Of the cloud.
+    pub ticket: Ticket,
+    /// As the first link was made.
+    pub settings: Settings,
+    /// The same.
+    pub emulation: Option<Emulation>,
+}
+
+/// A try ends after so long, if the way there and back is short: the next may find a link that has come
+/// back meanwhile, where this one would wait for its own retransmission.
+const TRY: Duration = Duration::from_millis(600);
+
+impl Dial for QuicDial {
+    type Transport = LinkSender;
+    type Events = LinkEvents;
+
+    fn dial(&self) -> impl Future<Output = Result<(LinkSender, LinkEvents), Unreached>> + 'static {
+        let Self { ticket, mut settings, emulation } = self.clone();
+        // A handshake takes two round trips, and may lose a packet.
+        let way = emulation.as_ref().map_or(Duration::ZERO, Emulation::round_trip);
+        settings.handshake = (TRY + 6 * way).min(settings.handshake);
+        async move {
+            let link = connect(&ticket, &settings, emulation.as_ref()).await;
+            link.map(Link::split).map_err(|error| {
+                let may_yet = match &error {
+                    TransportError::NoAnswer(_) | TransportError::System(_) => true,
+                    TransportError::Refused(why) => !why.contains("version"),
+                    TransportError::Fingerprint(_)
+                    | TransportError::Vocabulary(_)
+                    | TransportError::Protocol(_) => false,
+                };
+                Unreached { why: error.to_string(), may_yet }
+            })
+        }
+    }
+}
+
 /// An edge that has come to the cloud.
 #[derive(Debug)]
 pub struct Newcomer<T, E> {
     /// The edge's number, as it introduced itself.
     pub edge: u32,
+    /// What names it over all its links.
+    pub client: ClientName,
     /// Sends to it.
     pub transport: T,
     /// What comes from it.
@@ -94,8 +192,8 @@ impl Arrivals for Server {
             match self.accept().await? {
                 Arrival::Accepted(link) => {
                     let (transport, events) = link.split();
-                    let edge = transport.edge();
-                    return Some(Newcomer { edge, transport, events });
+                    let (edge, client) = (transport.edge(), transport.client());
+                    return Some(Newcomer { edge, client, transport, events });
                 }
                 Arrival::Refused { .. } => {}
             }

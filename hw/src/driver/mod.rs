@@ -40,8 +40,12 @@ use pipesd_core::time::Duration;
 pub use self::books::Observer;
 pub use self::clock::{Clock, Origin};
 pub use self::cloud::{CloudReport, CloudSetup, drive_cloud};
-pub use self::edge::{EdgeReport, EdgeSetup, Text, drive_edge, one_after_another};
-pub use self::link::{Arrivals, Events, LinkEvent, Newcomer, Transport};
+pub use self::edge::{
+    EdgeReport, EdgeSetup, Text, drive_edge, drive_roaming_edge, one_after_another,
+};
+pub use self::link::{
+    Arrivals, Dial, Events, LinkEvent, Newcomer, OneLink, QuicDial, Transport, Unreached,
+};
 use crate::backend::ModelError;
 
 /// How long the driver waits before it gives up.

@@ -126,7 +126,8 @@ const fn session_mut(message: &mut Message) -> &mut SessionId {
         Message::Probe { session, .. }
         | Message::Distribution { session, .. }
         | Message::Close { session }
-        | Message::Opened { session }
+        | Message::Opened { session, .. }
+        | Message::Denied { session, .. }
         | Message::Probed { session, .. }
         | Message::DistributionRequest { session, .. } => session,
     }
@@ -162,9 +163,12 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(sessions.inbound(0, close()), Inbound::Known(Message::Close { session: one }));
         assert_eq!(sessions.owner(one), None);
-        assert_eq!(sessions.outbound(Message::Opened { session: one }), None);
-        let theirs = Message::Opened { session: THEIRS };
-        assert_eq!(sessions.outbound(Message::Opened { session: other }), Some((1, theirs)));
+        assert_eq!(sessions.outbound(Message::Opened { session: one, opening: 0 }), None);
+        let theirs = Message::Opened { session: THEIRS, opening: 0 };
+        assert_eq!(
+            sessions.outbound(Message::Opened { session: other, opening: 0 }),
+            Some((1, theirs))
+        );
     }
 
     #[test]

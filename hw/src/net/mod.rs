@@ -15,6 +15,9 @@ pub mod shaper;
 pub mod socket;
 pub mod timekeeper;
 
+use std::sync::Arc;
+
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 
@@ -43,4 +46,16 @@ pub struct Emulation {
     pub seed: Seed,
     /// The edge's number: each has chances of its own.
     pub edge: u32,
+    /// What goes wrong besides, counted from `since`.
+    pub faults: Arc<FaultPlan>,
+    /// When the run began.
+    pub since: std::time::Instant,
+}
+
+impl Emulation {
+    /// There and back, without what chance and queues add.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.startup + self.uplink.propagation + self.downlink.propagation
+    }
 }

@@ -175,7 +175,7 @@ type Key = (SessionId, &'static str, u32, u32);
 
 fn key(message: &Message, session: SessionId) -> Key {
     match message {
-        Message::Open { .. } => (session, "open", 0, 0),
+        Message::Open { opening, .. } => (session, "open", *opening, 0),
         Message::Probe { tokens, .. } => (session, "probe", *tokens, 0),
         Message::Upload(Upload { round, offset, nav, .. }) => {
             // A NAV request without tokens has the offset of what follows the round.
@@ -183,7 +183,8 @@ fn key(message: &Message, session: SessionId) -> Key {
         }
         Message::Distribution { round, .. } => (session, "distribution", round.0, 0),
         Message::Close { .. } => (session, "close", 0, 0),
-        Message::Opened { .. } => (session, "opened", 0, 0),
+        Message::Opened { opening, .. } => (session, "opened", *opening, 0),
+        Message::Denied { opening, .. } => (session, "denied", *opening, 0),
         Message::Probed { report, .. } => (session, "probed", report.tokens, 0),
         Message::DistributionRequest { round, .. } => (session, "request", round.0, 0),
         Message::Verdict(Verdict { round, .. }) => (session, "verdict", round.0, 0),

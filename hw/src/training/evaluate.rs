@@ -131,6 +131,7 @@ fn greedy(
         stop_ids: vec![end],
         temperature: sampling.temperature,
         seed: sampling.seed,
+        text: Vec::new(),
     };
     let text = write_alone(model, &request, &sampling, |_| {})?;
     model.close(SESSION);

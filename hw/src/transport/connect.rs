@@ -113,6 +113,7 @@ async fn connect_patiently(
         version: wire::VERSION,
         secret: *ticket.secret.bytes(),
         edge: settings.edge,
+        client: settings.client.0,
         vocabulary: settings.vocabulary,
     };
     let frame = frame::framed(|body| wire::encode_client_hello(&hello, body));
@@ -151,6 +152,7 @@ async fn connect_patiently(
         startup: under.startup,
         emulated: under.emulated,
         edge: settings.edge,
+        client: settings.client,
         permit: None,
         endpoint,
     }))

@@ -176,6 +176,36 @@ pub enum IdentityError {
     Key(String),
 }
 
+/// What names an edge to a cloud over all its links. Whoever has it can take up the edge's sessions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientName(pub(super) [u8; 16]);
+
+impl ClientName {
+    /// A new one.
+    ///
+    /// # Panics
+    /// If the system has no randomness: nothing can be kept secret there.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut name = [0; 16];
+        SystemRandom::new().fill(&mut name).expect("the system has randomness");
+        Self(name)
+    }
+
+    /// One that anybody can guess, for links within a process.
+    #[must_use]
+    pub const fn numbered(number: u128) -> Self {
+        Self(number.to_le_bytes())
+    }
+}
+
+/// It is a secret.
+impl core::fmt::Debug for ClientName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ClientName(..)")
+    }
+}
+
 impl Identity {
     /// A new key and secret, kept nowhere.
     ///

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::frame::{self, Frame, FrameError};
 use super::sender::{Outbox, Outgoing, Sender, Startup};
-use super::{Code, LinkEvent, Settings};
+use super::{ClientName, Code, LinkEvent, Settings};
 use crate::net::Ways;
 use crate::net::socket::{Departures, EmulatedSocket};
 
@@ -33,6 +33,7 @@ pub struct LinkSender {
     settings: Arc<Settings>,
     emulated: Option<Arc<EmulatedSocket>>,
     edge: u32,
+    client: ClientName,
 }
 
 /// The half of a link that tells what happens.
@@ -40,7 +41,7 @@ pub struct LinkSender {
 pub struct LinkEvents {
     sent: mpsc::UnboundedReceiver<MessageId>,
     other: mpsc::Receiver<Happened>,
-    closed: Option<String>,
+    closed: Option<LinkEvent>,
 }
 
 /// An event that waits for the owner.
@@ -70,6 +71,7 @@ pub(super) struct Parts {
     pub(super) startup: Option<Startup>,
     pub(super) emulated: Option<Arc<EmulatedSocket>>,
     pub(super) edge: u32,
+    pub(super) client: ClientName,
     /// Given back when the link is over.
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// Kept as long as the link.
@@ -81,7 +83,7 @@ impl Link {
     pub(super) fn start(parts: Parts) -> Self {
         let Parts { connection, control, settings, departures, startup, emulated, edge, .. } =
             parts;
-        let (permit, endpoint) = (parts.permit, parts.endpoint);
+        let (client, permit, endpoint) = (parts.client, parts.permit, parts.endpoint);
         let (tell_sent, sent) = mpsc::unbounded_channel();
         let (tell, other) = mpsc::channel(EVENTS_WAITING_MAX);
         let outbox = Arc::new(Outbox::new(tell_sent));
@@ -108,10 +110,10 @@ impl Link {
             // Ends soon after the connection; then each message has had its `Sent`.
             let _ = sending.await;
             drop((permit, endpoint));
-            let event = LinkEvent::Closed(explain(&reason));
+            let event = ended(&reason);
             let _ = tell.send(Happened { event, _room: None }).await;
         });
-        let sender = LinkSender { connection, outbox, settings, emulated, edge };
+        let sender = LinkSender { connection, outbox, settings, emulated, edge, client };
         Self { sender, events: LinkEvents { sent, other, closed: None } }
     }
 
@@ -180,6 +182,12 @@ impl LinkSender {
         self.edge
     }
 
+    /// What names the edge over all its links.
+    #[must_use]
+    pub const fn client(&self) -> ClientName {
+        self.client
+    }
+
     /// What the link has done so far.
     #[must_use]
     pub fn stats(&self) -> LinkStats {
@@ -189,7 +197,11 @@ impl LinkSender {
 
     /// Ends the connection at once and tells the peer why, in up to 200 bytes.
     pub fn end(&self, why: &str) {
-        let code = if why == DONE { Code::Done } else { Code::Ended };
+        let code = match why {
+            DONE => Code::Done,
+            CLOSING | FAILED => Code::Away,
+            _ => Code::Ended,
+        };
         let cut = (0..=why.len().min(200)).rev().find(|&at| why.is_char_boundary(at));
         self.connection.close(code.value(), &why.as_bytes()[..cut.unwrap_or_default()]);
     }
@@ -206,10 +218,10 @@ impl LinkEvents {
     /// The next thing that happens. Nothing is lost if the future is dropped. After
     /// [`LinkEvent::Closed`] it says the same again.
     pub async fn next(&mut self) -> LinkEvent {
-        if let Some(reason) = &self.closed {
+        if let Some(last) = &self.closed {
             // A message sent after the end has its `Sent`, too.
             let late = self.sent.try_recv().ok();
-            return late.map_or_else(|| LinkEvent::Closed(reason.clone()), LinkEvent::Sent);
+            return late.map_or_else(|| last.clone(), LinkEvent::Sent);
         }
         let event = tokio::select! {
             biased;
@@ -217,8 +229,8 @@ impl LinkEvents {
             Some(happened) = self.other.recv() => happened.event,
             else => LinkEvent::Closed("the runtime has ended".into()),
         };
-        if let LinkEvent::Closed(reason) = &event {
-            self.closed = Some(reason.clone());
+        if event.is_last() {
+            self.closed = Some(event.clone());
         }
         event
     }
@@ -226,6 +238,21 @@ impl LinkEvents {
 
 /// Why a link ends whose work is done.
 const DONE: &str = "done";
+/// Why a cloud ends its links, to be taken up again with the next one.
+pub(crate) const CLOSING: &str = "the cloud is closing";
+pub(crate) const FAILED: &str = "the cloud has failed";
+
+/// The last event of a connection.
+fn ended(error: &ConnectionError) -> LinkEvent {
+    let why = explain(error);
+    match error {
+        ConnectionError::TimedOut | ConnectionError::Reset => LinkEvent::Lost(why),
+        ConnectionError::ApplicationClosed(close) if close.error_code == Code::Away.value() => {
+            LinkEvent::Lost(why)
+        }
+        _ => LinkEvent::Closed(why),
+    }
+}
 
 /// Why a connection is over, for people.
 pub(super) fn explain(error: &ConnectionError) -> String {

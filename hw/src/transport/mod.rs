@@ -45,13 +45,15 @@ use pipesd_core::time::Duration;
 use pipesd_core::wire;
 
 pub use self::connect::connect;
-pub use self::identity::{Fingerprint, Identity, IdentityError, Secret, Ticket, TicketError};
+pub use self::identity::{
+    ClientName, Fingerprint, Identity, IdentityError, Secret, Ticket, TicketError,
+};
 pub use self::link::{Link, LinkEvents, LinkSender, LinkStats};
 pub use self::server::{Arrival, Server};
 pub use self::settings::{Congestion, Settings};
 
 /// What the handshake agrees on: another version has another name.
-const ALPN: &[u8] = b"pipesd/1";
+const ALPN: &[u8] = b"pipesd/2";
 /// The name in the certificate. Nobody checks it: the key is pinned.
 const SERVER_NAME: &str = "pipesd";
 
@@ -68,6 +70,8 @@ pub(crate) enum Code {
     Vocabulary = wire::Refusal::Vocabulary as u32,
     /// Later than any hello, for the reason that goes with it.
     Ended = 64,
+    /// The cloud goes away, and may come back.
+    Away = 65,
 }
 
 impl Code {
@@ -89,8 +93,19 @@ pub enum LinkEvent {
     /// The last byte of a message has left, or the message was dropped: exactly once for each
     /// [`LinkSender::send`], cancelled or not.
     Sent(MessageId),
-    /// The connection is over, and why. The last event; each message sent has had its `Sent`.
+    /// The connection is over for good, and why. The last event; each message sent has had its `Sent`.
     Closed(String),
+    /// The connection is lost, and why: the peer may be reached over another. The last event, like
+    /// [`Self::Closed`].
+    Lost(String),
+}
+
+impl LinkEvent {
+    /// Whether it is the last one.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        matches!(self, Self::Closed(_) | Self::Lost(_))
+    }
 }
 
 /// Why there is no link.

@@ -11,7 +11,7 @@ use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::frame::{self, framed};
-use super::identity::{Identity, Secret, Ticket};
+use super::identity::{ClientName, Identity, Secret, Ticket};
 use super::link::{Link, Parts, explain};
 use super::{Code, Settings, TransportError, tls, vocabulary};
 use crate::net::socket::{Departures, PlainSocket};
@@ -280,6 +280,7 @@ impl Door {
             startup: None,
             emulated: None,
             edge: hello.edge,
+            client: ClientName(hello.client),
             permit: Some(permit),
             endpoint: self.endpoint.clone(),
         }))

@@ -10,6 +10,7 @@ use pipesd_core::wire::{Limits, Vocabulary};
 use quinn::congestion::{BbrConfig, Controller, ControllerFactory, CubicConfig};
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
+use super::ClientName;
 use crate::net::{Emulation, Overflow};
 use crate::pair::TokenBytes;
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The edge's number, as it introduces itself.
     pub edge: u32,
+    /// What names the edge over all its links. Random by default: only who has it can take up sessions.
+    pub client: ClientName,
     /// What this end's models speak of. An edge whose vocabulary is known to be another than the
     /// cloud's is refused.
     pub vocabulary: Option<Vocabulary>,
@@ -72,6 +75,7 @@ impl Default for Settings {
             format: WireFormat { payload: Payload::Ids, vocabulary: 0 },
             limits: Limits::default(),
             edge: 0,
+            client: ClientName::random(),
             vocabulary: None,
             token_bytes: None,
             handshake: Duration::from_secs(5),

@@ -23,6 +23,7 @@ fn at_temperature_zero_the_text_is_what_the_target_writes_alone() {
                 stop_ids: vec![TokenId(23)],
                 temperature,
                 seed: id,
+                text: Vec::new(),
             };
             let requests: Vec<Request> = (0..6).map(request).collect();
             let (own, other) = (target.clone(), draft.clone());

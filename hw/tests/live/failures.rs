@@ -296,7 +296,7 @@ fn running_past_a_rollout_is_an_error_and_counted() {
 
 /// A cloud that takes everything and answers nothing.
 async fn swallow((transport, mut events): End) {
-    while !matches!(events.next().await, LinkEvent::Closed(_)) {}
+    while !events.next().await.is_last() {}
     drop(transport);
 }
 
@@ -341,7 +341,7 @@ fn the_sessions_of_an_edge_that_goes_away_are_closed_at_the_cloud() {
     door.try_send(newcomer).expect("room for one");
     drop(door);
     let request: Request = playback.request(SessionId(3), 0, 1);
-    one.0.send(MessageId(0), &Message::Open { request, terms: edge(TOKEN).terms() });
+    one.0.send(MessageId(0), &Message::Open { request, terms: edge(TOKEN).terms(), opening: 0 });
     let cloud = drive_cloud(setup, target(&playback), &mut arrivals, never());
     let go = async {
         while !matches!(one.1.next().await, LinkEvent::Received { .. }) {}

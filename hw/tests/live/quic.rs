@@ -123,6 +123,7 @@ fn models_with_distributions_write_the_targets_own_text_over_quic() {
             stop_ids: vec![TokenId(23)],
             temperature,
             seed: id,
+            text: Vec::new(),
         };
         let requests: Vec<Request> = (0..3).map(request).collect();
         let (own, other) = (target.clone(), draft.clone());

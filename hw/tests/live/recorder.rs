@@ -32,6 +32,7 @@ fn requests(temperature: f64) -> Vec<Request> {
         stop_ids: vec![TokenId(IDS - 1)],
         temperature: Temperature::new(temperature).expect("in range"),
         seed: id,
+        text: Vec::new(),
     };
     (0..5).map(request).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::EdgeConfig;
+use pipesd_core::edge::{EdgeConfig, Outage};
 use pipesd_core::ids::SessionId;
 use pipesd_core::message::Request;
 use pipesd_core::method::MethodSpec;
@@ -42,10 +42,10 @@ pub(crate) fn edge_with(entry: &str, payload: &str) -> EdgeConfig {
     let spec: MethodSpec =
         toml::from_str(&format!("{entry}payload = '{payload}'")).expect("a test's entry");
     let method = spec.resolve().expect("a test's method is valid");
-    EdgeConfig { method, tuning: None, patience: Duration::from_secs(20) }
+    EdgeConfig { method, tuning: None, patience: Duration::from_secs(20), outage: Outage::DEFAULT }
 }
 
-pub(crate) const CLOUD: CloudConfig = CloudConfig { verify_batch_max: 4 };
+pub(crate) const CLOUD: CloudConfig = CloudConfig::batching(4);
 
 /// Recorded texts of `lengths`: three of four drafts are right, and rollouts are long.
 pub(crate) fn trace(lengths: &[u32]) -> Trace {

@@ -139,7 +139,7 @@ fn when_the_peer_is_gone_each_message_has_its_sent_and_closed_comes_last() {
         let why = loop {
             match edge.next_event().await {
                 LinkEvent::Sent(id) => sent.push(id.0),
-                LinkEvent::Closed(why) => break why,
+                LinkEvent::Closed(why) | LinkEvent::Lost(why) => break why,
                 other @ LinkEvent::Received { .. } => panic!("{other:?}"),
             }
         };

@@ -80,7 +80,7 @@ async fn stranger_from(
     endpoint.connect_with(config, address, "anything").expect("good settings").await
 }
 
-const ALPN: &[u8] = b"pipesd/1";
+const ALPN: &[u8] = b"pipesd/2";
 
 fn frame(body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u32).to_le_bytes();
@@ -96,7 +96,8 @@ fn secret(ticket: &Ticket) -> [u8; 32] {
 
 fn hello(ticket: &Ticket, version: u16) -> Vec<u8> {
     let mut body = Vec::new();
-    let hello = ClientHello { version, secret: secret(ticket), edge: 9, vocabulary: None };
+    let hello =
+        ClientHello { version, secret: secret(ticket), edge: 9, client: [9; 16], vocabulary: None };
     wire::encode_client_hello(&hello, &mut body);
     frame(&body)
 }

@@ -138,7 +138,7 @@ pub(crate) async fn receive(link: &mut Link) -> (Message, Duration) {
 
 pub(crate) async fn closed(link: &mut Link) -> String {
     loop {
-        if let LinkEvent::Closed(why) = link.next_event().await {
+        if let LinkEvent::Closed(why) | LinkEvent::Lost(why) = link.next_event().await {
             return why;
         }
     }

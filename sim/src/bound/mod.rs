@@ -317,7 +317,7 @@ fn earliest_start(
         uplink = testbed.uplink.end_of(uplink, format.message_bytes(&close));
     }
     let terms = setup.edge.terms();
-    let open = Message::Open { request: truth.request.clone(), terms };
+    let open = Message::Open { request: truth.request.clone(), terms, opening: 0 };
     let opened = testbed.uplink.end_of(uplink, format.message_bytes(&open));
     let [draft, target] = truth.prefill;
     let evaluated = testbed.uplink.arrival(opened) + nanos(target);

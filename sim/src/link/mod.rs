@@ -101,6 +101,23 @@ pub struct LinkAccount {
     pub messages: [u64; 3],
 }
 
+impl core::ops::Add for LinkAccount {
+    type Output = Self;
+
+    /// Of two links together.
+    fn add(self, other: Self) -> Self {
+        let [[a, b, c], [d, e, f]] = [self.messages, other.messages];
+        Self {
+            offered: self.offered + other.offered,
+            delivered: self.delivered + other.delivered,
+            cancelled: self.cancelled + other.cancelled,
+            retransmitted: self.retransmitted + other.retransmitted,
+            packets_lost: self.packets_lost + other.packets_lost,
+            messages: [a + d, b + e, c + f],
+        }
+    }
+}
+
 /// A link at work.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a run has few links, and they stay where they are")]

@@ -6,6 +6,7 @@
 mod answers;
 mod canary;
 mod models;
+mod outages;
 mod stage;
 mod times;
 
@@ -16,12 +17,13 @@ use pipesd_core::cloud::{Cloud, CloudConfig};
 use pipesd_core::contract::{Input, Output, drain};
 use pipesd_core::edge::{Edge, EdgeConfig, TuningCounts};
 use pipesd_core::event::{Endpoint, Event, Stamped};
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::ids::SessionId;
 use pipesd_core::message::Request;
 use pipesd_core::script::Script;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
-use pipesd_core::time::Instant;
+use pipesd_core::time::{Duration, Instant};
 use pipesd_core::trace::TraceText;
 use pipesd_core::verification::Temperature;
 
@@ -30,6 +32,7 @@ use self::answers::{Answers, Real};
 pub use self::canary::Canary;
 use self::models::Texts;
 pub(crate) use self::models::Truth;
+pub use self::outages::SILENCE;
 use self::stage::{At, Direction, Occurrence, Stage};
 use crate::energy::{self, Usage};
 use crate::link::{LinkAccount, LinkConfig};
@@ -54,6 +57,8 @@ pub struct Setup {
     pub tokens: u64,
     /// Whether to keep every event, input and output.
     pub record: bool,
+    /// What goes wrong with links and cloud.
+    pub faults: FaultPlan,
     /// A saboteur, to test the checkers.
     pub canary: Option<Canary>,
 }
@@ -279,7 +284,8 @@ impl<'a> World<'a> {
         match occurrence {
             Occurrence::Submit(edge) => self.submit(now, edge),
             Occurrence::Link(edge, direction) => self.poll_link(now, edge, direction),
-            Occurrence::Model(at) => {
+            Occurrence::Model(at, life) if life != self.stage.life(at) => {}
+            Occurrence::Model(at, _) => {
                 let (work, result) = self.stage.finish_work(at);
                 self.feed(now, at, Input::Finished { work, result });
             }
@@ -289,10 +295,23 @@ impl<'a> World<'a> {
             }
             Occurrence::Wake(at, reason) => self.feed(now, at, Input::Wake(reason)),
             Occurrence::Early(edge, id) => {
-                if let Some(input) = self.stage.deliver_early(now, edge, id) {
+                let up = Direction::Up;
+                if let Some(input) = self.stage.deliver(now, edge, up, id, Duration::ZERO) {
                     self.feed(now, At::Cloud, input);
                 }
             }
+            Occurrence::Late(edge, direction, id, epoch) => {
+                let late = self.stage.deliver_late(now, (edge, epoch), direction, id);
+                if let Some(input) = late {
+                    let at = match direction {
+                        Direction::Up => At::Cloud,
+                        Direction::Down => At::Edge(edge),
+                    };
+                    self.feed(now, at, input);
+                }
+            }
+            Occurrence::Outage(outage) => self.outage(now, outage),
+            Occurrence::Unheard(id) => self.feed(now, At::Cloud, Input::Sent(id)),
         }
     }
 
@@ -326,6 +345,9 @@ impl<'a> World<'a> {
         match at {
             At::Edge(edge) => drain(&mut self.edges[edge as usize], now, input, &mut sink),
             At::Cloud => drain(&mut self.cloud, now, input, &mut sink),
+        }
+        if let Some(again) = self.stage.duplicates.pop_front() {
+            self.feed(now, at, again);
         }
     }
 
@@ -411,5 +433,5 @@ fn request(
 ) -> Request {
     let prompt = (1..=prompt_tokens).map(pipesd_core::ids::TokenId).collect();
     let temperature = Temperature::default();
-    Request { session, prompt, budget, stop_ids, temperature, seed: seed.0 }
+    Request { session, prompt, budget, stop_ids, temperature, seed: seed.0, text: vec![] }
 }

@@ -1,20 +1,23 @@
 //! Everything of the world but the state machines: queue, links, models, books. It is the sink of
 //! the core's drain loop.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pipesd_core::account::{Ledger, Violation};
 use pipesd_core::contract::{Input, Output, Reason, Sink, Work, WorkResult};
 use pipesd_core::event::{Endpoint, Event, Stamped};
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::ids::{MessageId, RoundId, SessionId, WorkId};
 use pipesd_core::message::{Message, Request, Upload};
 use pipesd_core::payload::WireFormat;
-use pipesd_core::seed::Seed;
+use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::sharing::CloudLedger;
 use pipesd_core::time::{Duration, Instant};
 use pipesd_core::tuner::Fit;
 
 use super::answers::{Answers, End};
+use super::outages::{Connection, Outage, receiver};
 use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, link_in_run, session_id};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
@@ -50,20 +53,27 @@ pub(super) enum Occurrence {
     Submit(u32),
     /// A link has something to tell.
     Link(u32, Direction),
-    /// A model is done.
-    Model(At),
+    /// A model is done; a cloud's, if it is still the cloud of this life.
+    Model(At, u32),
     /// An edge's tuner is done.
     Fit(u32),
     /// A timer is due.
     Wake(At, Reason),
     /// The early canary's delivery.
     Early(u32, MessageId),
+    /// What a fault has made late, over the link of this epoch.
+    Late(u32, Direction, MessageId, u32),
+    /// What a plan of faults has happen.
+    Outage(Outage),
+    /// A message that was handed to no link.
+    Unheard(MessageId),
 }
 
 /// One edge's surroundings.
 pub(super) struct Node {
-    uplink: Wire,
-    downlink: Wire,
+    pub(super) uplink: Wire,
+    pub(super) downlink: Wire,
+    pub(super) connection: Connection,
     model: Option<(WorkId, WorkResult)>,
     /// The tuner's work runs beside the model's.
     fit: Option<(WorkId, WorkResult)>,
@@ -71,27 +81,39 @@ pub(super) struct Node {
     pub(super) ledger: Ledger,
     requests: u64,
     /// Draft tokens that have reached the cloud and were not verified yet, by round.
-    arrived: Vec<(SessionId, RoundId, u32)>,
+    pub(super) arrived: Vec<(SessionId, RoundId, u32)>,
     /// The uploads of the last rounds, kept for a canary only.
     sent: Vec<Upload>,
     decoding_bytes: u64,
 }
 
 /// One direction: the link and the messages that are on it.
-struct Wire {
-    link: Link,
-    config: LinkConfig,
-    scheduled: Option<Instant>,
-    carried: Vec<Carried>,
+pub(super) struct Wire {
+    pub(super) link: Link,
+    pub(super) config: LinkConfig,
+    pub(super) scheduled: Option<Instant>,
+    pub(super) carried: Vec<Carried>,
+    /// Messages that have not left.
+    pub(super) unsent: Vec<MessageId>,
+    /// What is in order arrives no earlier.
+    pub(super) in_order: Instant,
+    /// The books of links that are over, and what was lost with them, by theirs and by ours.
+    pub(super) past: LinkAccount,
+    pub(super) lost_by_link: u64,
+    pub(super) lost: u64,
     offered: u64,
     received: u64,
 }
 
-struct Carried {
-    id: MessageId,
-    message: Message,
-    bytes: u64,
+pub(super) struct Carried {
+    pub(super) id: MessageId,
+    pub(super) message: Message,
+    pub(super) bytes: u64,
     offered: Instant,
+    /// A fault has it arrive twice.
+    pub(super) twice: bool,
+    /// First byte to last byte, of one that a fault has made late.
+    pub(super) transfer: Duration,
 }
 
 impl Wire {
@@ -107,14 +129,22 @@ pub(super) struct Stage<'a> {
     pub(super) cloud_ledger: CloudLedger,
     pub(super) recording: Option<Recording>,
     pub(super) failure: Option<RunError>,
+    /// What arrives a second time, right after the first.
+    pub(super) duplicates: VecDeque<Input>,
     /// Edges whose user has not gone home yet.
     pub(super) edges_busy: u32,
+    pub(super) faults: FaultPlan,
+    pub(super) fault_stream: Stream,
+    pub(super) fault_draws: u64,
+    pub(super) cloud_is_up: bool,
+    /// How often it was started anew.
+    pub(super) cloud_life: u32,
+    pub(super) cloud_model: Option<(WorkId, WorkResult)>,
+    pub(super) seed: Seed,
     profile: Arc<Profile>,
     answers: Answers<'a>,
     format: WireFormat,
-    seed: Seed,
     canary: Option<Canary>,
-    cloud_model: Option<(WorkId, WorkResult)>,
     navs_started: u64,
     nav_tokens: u64,
     nav_gpu: Duration,
@@ -130,6 +160,11 @@ impl<'a> Stage<'a> {
                 config,
                 scheduled: None,
                 carried: Vec::new(),
+                unsent: Vec::new(),
+                in_order: Instant::ZERO,
+                past: LinkAccount::default(),
+                lost_by_link: 0,
+                lost: 0,
                 offered: 0,
                 received: 0,
             }
@@ -137,6 +172,7 @@ impl<'a> Stage<'a> {
         let node = |edge| Node {
             uplink: wire(&setup.uplink, "uplink", edge),
             downlink: wire(&setup.downlink, "downlink", edge),
+            connection: Connection::FIRST,
             model: None,
             fit: None,
             draft_busy: Duration::ZERO,
@@ -147,13 +183,19 @@ impl<'a> Stage<'a> {
             decoding_bytes: 0,
         };
         let vocabulary = setup.profile.vocabulary;
-        Self {
+        let mut stage = Self {
             queue: EventQueue::default(),
             nodes: (0..setup.edges).map(node).collect(),
             cloud_ledger: CloudLedger::default(),
             recording: setup.record.then(Recording::default),
             failure: None,
+            duplicates: VecDeque::new(),
             edges_busy: setup.edges,
+            faults: setup.faults.clone(),
+            fault_stream: Seed(setup.faults.seed ^ seed.0).stream("weather", 0),
+            fault_draws: 0,
+            cloud_is_up: true,
+            cloud_life: 0,
             profile: Arc::clone(&setup.profile),
             answers,
             format: WireFormat { payload: setup.edge.method.payload, vocabulary },
@@ -164,7 +206,9 @@ impl<'a> Stage<'a> {
             nav_tokens: 0,
             nav_gpu: Duration::ZERO,
             prefill_gpu: Duration::ZERO,
-        }
+        };
+        stage.schedule_outages();
+        stage
     }
 
     pub(super) const fn at(&mut self, at: At) -> StageSink<'_, 'a> {
@@ -175,7 +219,7 @@ impl<'a> Stage<'a> {
         &mut self.nodes[edge as usize]
     }
 
-    fn wire(&mut self, edge: u32, direction: Direction) -> &mut Wire {
+    pub(super) fn wire(&mut self, edge: u32, direction: Direction) -> &mut Wire {
         let node = self.node(edge);
         match direction {
             Direction::Up => &mut node.uplink,
@@ -238,28 +282,39 @@ impl<'a> Stage<'a> {
                 Direction::Down => (At::Cloud, At::Edge(edge)),
             };
             match self.wire(edge, direction).link.poll(now)? {
-                LinkEvent::Sent(id) => return Some((sender, Input::Sent(id))),
+                LinkEvent::Sent(id) => {
+                    self.wire(edge, direction).unsent.retain(|unsent| *unsent != id);
+                    return Some((sender, Input::Sent(id)));
+                }
                 LinkEvent::Delivered { id, transfer } => {
-                    // Absent only if the early canary has delivered it before.
-                    if let Some(carried) = self.wire(edge, direction).take(id) {
-                        return Some((
-                            receiver,
-                            self.arrive(now, edge, direction, carried, transfer),
-                        ));
+                    // A cloud that was killed hears nothing, and nobody hears it.
+                    if self.is_dead(edge) || self.is_late(now, edge, direction, (id, transfer)) {
+                        continue;
+                    }
+                    if let Some(input) = self.deliver(now, edge, direction, id, transfer) {
+                        return Some((receiver, input));
                     }
                 }
             }
         }
     }
 
-    pub(super) fn deliver_early(
+    /// A message arrives, unless the early canary has delivered it before.
+    pub(super) fn deliver(
         &mut self,
         now: Instant,
         edge: u32,
+        direction: Direction,
         id: MessageId,
+        transfer: Duration,
     ) -> Option<Input> {
-        let carried = self.wire(edge, Direction::Up).take(id)?;
-        Some(self.arrive(now, edge, Direction::Up, carried, Duration::ZERO))
+        let carried = self.wire(edge, direction).take(id)?;
+        let again = carried.twice.then(|| carried.message.clone());
+        let input = self.arrive(now, edge, direction, carried, transfer);
+        if let Some(message) = again {
+            self.duplicates.push_back(Input::Received { message, transfer });
+        }
+        Some(input)
     }
 
     /// Books an arrival and makes the receiver's input of it.
@@ -271,7 +326,7 @@ impl<'a> Stage<'a> {
         carried: Carried,
         transfer: Duration,
     ) -> Input {
-        let Carried { id, mut message, bytes, offered } = carried;
+        let Carried { id, mut message, bytes, offered, .. } = carried;
         let wire = self.wire(edge, direction);
         wire.received += bytes;
         let earliest = offered + wire.config.least_time(bytes);
@@ -310,15 +365,21 @@ impl<'a> Stage<'a> {
     fn transmit(&mut self, now: Instant, from: At, id: MessageId, message: Message) {
         let (edge, direction) = match from {
             At::Edge(edge) => (edge, Direction::Up),
-            At::Cloud => (edge_of(message.session()), Direction::Down),
+            At::Cloud => (receiver(&message), Direction::Down),
         };
+        if !self.is_linked(edge) {
+            assert_eq!(from, At::Cloud, "an edge says nothing without a link");
+            return self.queue.push(now, Occurrence::Unheard(id));
+        }
         let bytes = self.format.message_bytes(&message);
         if direction == Direction::Up {
             self.on_upload(now, edge, id, &message, bytes);
         }
         let wire = self.wire(edge, direction);
         wire.offered += bytes;
-        wire.carried.push(Carried { id, message, bytes, offered: now });
+        let (twice, transfer) = (false, Duration::ZERO);
+        wire.carried.push(Carried { id, message, bytes, offered: now, twice, transfer });
+        wire.unsent.push(id);
         wire.link.offer(now, id, bytes);
         self.schedule_link(now, edge, direction);
     }
@@ -357,9 +418,21 @@ impl<'a> Stage<'a> {
             Ok((result, took)) => {
                 let before = self.model(at).replace((id, result));
                 assert!(before.is_none(), "one piece of work at a time");
-                self.queue.push(now + took, Occurrence::Model(at));
+                let end = match at {
+                    At::Edge(_) => now + took,
+                    At::Cloud => self.faults.stalled_end(now, took),
+                };
+                self.queue.push(end, Occurrence::Model(at, self.life(at)));
             }
             Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// Of its lives, which an endpoint is in.
+    pub(super) const fn life(&self, at: At) -> u32 {
+        match at {
+            At::Edge(_) => 0,
+            At::Cloud => self.cloud_life,
         }
     }
 
@@ -461,17 +534,18 @@ impl<'a> Stage<'a> {
 
 impl Node {
     pub(super) fn link_accounts(&self) -> [LinkAccount; 2] {
-        [*self.uplink.link.account(), *self.downlink.link.account()]
+        [&self.uplink, &self.downlink].map(|wire| wire.past + *wire.link.account())
     }
 
     /// Bytes: what was offered is delivered, called off or in flight, by the link's book and ours.
     pub(super) fn check_bytes(&self) -> Result<(), Violation> {
         for (name, wire) in [("uplink", &self.uplink), ("downlink", &self.downlink)] {
-            let account = wire.link.account();
-            let on_the_way = wire.link.bytes_in_flight();
+            let account = wire.past + *wire.link.account();
+            // A link that is over is empty.
+            let on_the_way = if self.connection.is_up() { wire.link.bytes_in_flight() } else { 0 };
             let carried: u64 = wire.carried.iter().map(|carried| carried.bytes).sum();
-            let by_link = account.delivered + account.cancelled + on_the_way;
-            let by_us = wire.received + account.cancelled + carried;
+            let by_link = account.delivered + account.cancelled + wire.lost_by_link + on_the_way;
+            let by_us = wire.received + account.cancelled + wire.lost + carried;
             if account.offered != wire.offered || by_link != wire.offered || by_us != wire.offered {
                 let detail = format!(
                     "{name}: {} bytes offered, {by_link} by the link's book, {by_us} by ours",
@@ -501,6 +575,8 @@ impl Sink for StageSink<'_, '_> {
             (Output::Cancel(_), At::Cloud) => panic!("replies are not cancelled"),
             (Output::Start { id, work }, at) => self.stage.start(now, at, id, &work),
             (Output::Event(event), at) => self.stage.on_event(now, at, event),
+            (Output::Connect, At::Edge(edge)) => self.stage.connect(now, edge),
+            (Output::Connect, At::Cloud) => panic!("a cloud is found"),
             (Output::WakeAt(when, reason), at) => {
                 self.stage.queue.push(when, Occurrence::Wake(at, reason));
             }

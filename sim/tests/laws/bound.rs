@@ -63,7 +63,7 @@ fn nor_do_edges_that_share_a_cloud() {
         let bound = clairvoyant(&alone, Seed(3), EmptyNavs::Forbidden).expect("affine").tpt_ms;
         assert_eq!(unshared(&alone, Seed(3), moves), Ok(bound), "{name}: one edge shares nothing");
         for verify_batch_max in [1, 3] {
-            let cloud = CloudConfig { verify_batch_max };
+            let cloud = CloudConfig::batching(verify_batch_max);
             let setup = Setup { edges: 3, cloud, ..alone.clone() };
             let result = run(&setup, Seed(3)).expect("a sound run");
             let bound = unshared(&setup, Seed(3), moves).expect("constant rates");

@@ -5,6 +5,13 @@ mod closed;
 mod open;
 mod shared;
 
+use pipesd_core::cloud::{CloudConfig, QueueOrder};
+
+/// A cloud that serves in the order of arrival, as the closed forms want it.
+pub(crate) const fn in_order(verify_batch_max: u32) -> CloudConfig {
+    CloudConfig { queue: QueueOrder::FirstCome, ..CloudConfig::batching(verify_batch_max) }
+}
+
 /// A mean over a regenerative process: cycles are independent and alike, each brings an amount and a
 /// weight, and the mean is the ratio of their expectations (Crane and Iglehart 1975). Unlike a mean
 /// over successive waits, which depend on one another, it has a standard error that can be computed.

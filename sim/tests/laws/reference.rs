@@ -46,7 +46,7 @@ fn users_of_one_cloud_take_turns() {
     profile.verification.per_token_ms = per_token_ms;
     let setup = Setup { profile: profile.into(), ..setup };
     let with = |edges, verify_batch_max| {
-        let cloud = CloudConfig { verify_batch_max };
+        let cloud = CloudConfig::batching(verify_batch_max);
         cloud_only(&Setup { edges, cloud, ..setup.clone() }, Seed(1)).tpt_ms
     };
     let tail = 3.0 / 20.0;

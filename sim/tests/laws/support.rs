@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::{EdgeConfig, TuningConfig};
+use pipesd_core::edge::{EdgeConfig, Outage, TuningConfig};
 use pipesd_core::event::{Endpoint, Event, Stamped};
+use pipesd_core::fault::FaultPlan;
 use pipesd_core::ids::SessionId;
 use pipesd_core::method::{Method, MethodSpec};
 use pipesd_core::seed::Seed;
@@ -96,13 +97,19 @@ pub(crate) fn setup(method: Method, profile: Profile, tokens: u64) -> Setup {
     let down = affine(Rate::Constant(8_000 * 240), Duration::ZERO, ms(2));
     Setup {
         edges: 1,
-        edge: EdgeConfig { method, tuning: None, patience: Duration::from_secs(24 * 3600) },
-        cloud: CloudConfig { verify_batch_max: 1 },
+        edge: EdgeConfig {
+            method,
+            tuning: None,
+            patience: Duration::from_secs(24 * 3600),
+            outage: Outage::DEFAULT,
+        },
+        cloud: CloudConfig::batching(1),
         uplink: LinkConfig::Affine(up),
         downlink: LinkConfig::Affine(down),
         profile: Arc::new(profile),
         tokens,
         record: true,
+        faults: FaultPlan::NONE,
         canary: None,
     }
 }

@@ -120,6 +120,7 @@ impl Playback {
             stop_ids: text.stop_ids(),
             temperature: Temperature::default(),
             seed,
+            text: Vec::new(),
         }
     }
 

@@ -185,7 +185,7 @@ pub(crate) fn setup() -> impl Strategy<Value = (Setup, u64)> {
         |(method, profile, uplink, downlink, world, tuning)| {
             let (edges, verify_batch_max, tokens, seed) = world;
             let setup = support::setup(method, profile, tokens);
-            let cloud = CloudConfig { verify_batch_max };
+            let cloud = CloudConfig::batching(verify_batch_max);
             let tuning = tuning.filter(|tuning| tuning.check(method.trigger).is_ok());
             let edge = EdgeConfig { tuning, ..setup.edge };
             (Setup { edges, edge, cloud, uplink, downlink, ..setup }, seed)

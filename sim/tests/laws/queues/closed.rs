@@ -1,7 +1,6 @@
 //! Edges that draft, ask, and wait for the verdict: the machine-repairman model, in which N machines
 //! break down after exponential times and one repairman mends them, one by one or some at once.
 
-use pipesd_core::cloud::CloudConfig;
 use pipesd_core::event::{Endpoint, Event, Stamped};
 use pipesd_core::time::{Duration, Instant, as_millis};
 use pipesd_sim::distribution::Latency;
@@ -148,7 +147,7 @@ fn world(edges: u32, batch: u32, rounds: u32, service: Latency) -> Setup {
     let setup = support::setup(support::method(&entry), profile, u64::from(tokens));
     let fast = Rate::Constant(1_000_000_000_000);
     let link = LinkConfig::Affine(support::affine(fast, Duration::ZERO, Duration::ZERO));
-    let cloud = CloudConfig { verify_batch_max: batch };
+    let cloud = super::in_order(batch);
     Setup { edges, cloud, uplink: link.clone(), downlink: link, ..setup }
 }
 

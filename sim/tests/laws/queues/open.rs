@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use pipesd_core::cloud::{Cloud, CloudConfig};
+use pipesd_core::cloud::Cloud;
 use pipesd_core::contract::{Input, Output, Work, WorkResult, drain};
 use pipesd_core::event::Event;
 use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId, WorkId};
@@ -66,7 +66,7 @@ struct Counter<F> {
 impl<F: FnMut(&[SessionId]) -> Duration> Counter<F> {
     fn new(verify_batch_max: u32, service: F) -> Self {
         let mut counter = Self {
-            cloud: Cloud::new(CloudConfig { verify_batch_max }),
+            cloud: Cloud::new(super::in_order(verify_batch_max)),
             service,
             running: None,
             free: VecDeque::new(),
@@ -74,12 +74,19 @@ impl<F: FnMut(&[SessionId]) -> Duration> Counter<F> {
             visitor: BTreeMap::new(),
             visits: Vec::new(),
         };
-        for session in (0..SESSIONS).map(SessionId) {
+        for session in (0..SESSIONS).map(|client| SessionId::of(client as u32, 0)) {
             let (prompt, stop_ids) = (vec![DRAFT], vec![]);
             let temperature = Temperature::default();
-            let request =
-                Request { session, prompt, budget: u32::MAX, stop_ids, temperature, seed: 0 };
-            let open = Message::Open { request, terms: TERMS };
+            let request = Request {
+                session,
+                prompt,
+                budget: 1 << 20,
+                stop_ids,
+                temperature,
+                seed: 0,
+                text: vec![],
+            };
+            let open = Message::Open { request, terms: TERMS, opening: 0 };
             counter.receive(Instant::ZERO, open);
             counter.finish();
             let (parent, start, prefix) = (None, 0, PrefixHash::EMPTY);

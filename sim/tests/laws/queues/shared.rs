@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use pipesd_core::cloud::{Cloud, CloudConfig};
+use pipesd_core::cloud::Cloud;
 use pipesd_core::contract::{Input, Output, Work, drain};
 use pipesd_core::event::{Endpoint, Event};
 use pipesd_core::ids::{RoundId, SessionId, WorkId};
@@ -264,7 +264,7 @@ proptest! {
         edges in 1_u32..=8,
         verify_batch_max in 1_u32..=8,
     ) {
-        check(&Setup { edges, cloud: CloudConfig { verify_batch_max }, ..setup }, seed);
+        check(&Setup { edges, cloud: super::in_order(verify_batch_max), ..setup }, seed);
     }
 }
 
@@ -275,7 +275,7 @@ fn the_presets_share_passes_only_where_they_may_and_a_single_edge_never_waits() 
         let alone = check(&paper, 1);
         assert_eq!(alone.waited, Duration::ZERO, "{name}: {alone:?}");
         let crowd = |verify_batch_max| {
-            let cloud = CloudConfig { verify_batch_max };
+            let cloud = super::in_order(verify_batch_max);
             check(&Setup { edges: 16, cloud, ..paper.clone() }, 1)
         };
         let [one_by_one, shared] = [1, 8].map(crowd);
