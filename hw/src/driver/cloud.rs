@@ -14,14 +14,17 @@ use pipesd_core::seed::Seed;
 use pipesd_core::sharing::{CloudCounts, CloudLedger};
 use pipesd_core::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tracing::{info, warn};
 
 use super::books::{Alarm, Books, Opening};
 use super::link::{Arrivals, Events, LinkEvent, Newcomer, Transport};
 use super::models::{Answer, Build, Done, Target};
 use super::sessions::{Inbound, LinkId, Sessions};
+use super::watch::Watch;
 use super::{DriverError, Observer, Patience};
 use crate::backend::{ModelError, TargetModel};
 use crate::record::Config;
+use crate::transport::{CLOSING, FAILED};
 
 /// How a cloud is run.
 pub struct CloudSetup {
@@ -95,20 +98,24 @@ pub async fn drive_cloud<A: Arrivals>(
         links: BTreeMap::new(),
         sessions: Sessions::default(),
         ledger: CloudLedger::default(),
+        watch: Watch::default(),
         undelivered: VecDeque::new(),
+        unsent: 0,
+        closed: Vec::new(),
     };
     let (ended, links, farewell) = (VecDeque::new(), 0, setup.patience.farewell);
-    let mut driver = Driver { cloud: Cloud::new(setup.config), stage, links, ended };
+    let grace = setup.patience.grace;
+    let mut driver = Driver { cloud: Cloud::new(setup.config), stage, links, ended, grace };
     let (tell, mut heard) = mpsc::channel(WAITING_MAX);
     let outcome = driver.run(done, arrivals, &tell, &mut heard, shutdown).await;
     drop(tell);
     let why = match &outcome {
-        Ok(()) => "the cloud is closing".to_owned(),
+        Ok(()) => CLOSING,
         // Of a model's failure an edge is told no more than that.
-        Err(_) => "the cloud has failed".to_owned(),
+        Err(_) => FAILED,
     };
     for link in driver.stage.links.values_mut() {
-        link.transport.close(&why);
+        link.transport.close(why);
     }
     // So that the edges hear of it even if the runtime ends right after: the channel is over when all
     // links are. An error: some hear nothing.
@@ -132,6 +139,8 @@ struct Driver<T> {
     /// Links so far; the next one's number.
     links: LinkId,
     ended: VecDeque<(u32, String)>,
+    /// How long rounds may take to finish when it closes.
+    grace: Duration,
 }
 
 /// Everything of a cloud but its machine: the sink of the core's loop.
@@ -140,8 +149,13 @@ struct Stage<T> {
     links: BTreeMap<LinkId, Served<T>>,
     sessions: Sessions,
     ledger: CloudLedger,
+    watch: Watch,
     /// Messages that nobody wants any more: each is answered by `Sent` all the same.
     undelivered: VecDeque<MessageId>,
+    /// Messages that have not been answered by `Sent`.
+    unsent: u32,
+    /// Sessions that the machine has dropped, to be forgotten.
+    closed: Vec<SessionId>,
 }
 
 /// A link that is served.
@@ -156,6 +170,12 @@ impl<T: Transport> Driver<T> {
         while let Some(id) = self.stage.undelivered.pop_front() {
             self.feed_one(Input::Sent(id));
         }
+        for session in core::mem::take(&mut self.stage.closed) {
+            self.stage.sessions.close(session);
+            self.stage.ledger.close(session);
+        }
+        let (sessions, waiting) = self.cloud.load();
+        self.stage.watch.load(sessions, waiting, self.stage.links.len());
     }
 
     fn feed_one(&mut self, input: Input) {
@@ -175,7 +195,13 @@ impl<T: Transport> Driver<T> {
         let mut shutdown = core::pin::pin!(shutdown);
         let mut alarm = Alarm::new();
         let mut arrivals_over = false;
+        let mut closing = false;
+        let grace = tokio::time::sleep(Duration::MAX);
+        let mut grace = core::pin::pin!(grace);
         while !(arrivals_over && self.stage.links.is_empty()) {
+            if closing && self.cloud.is_idle() && self.stage.unsent == 0 {
+                return Ok(());
+            }
             alarm.set(&self.stage.books.clock, self.stage.books.next_deadline());
             tokio::select! {
                 Some((link, event)) = heard.recv() => self.on_link(link, event),
@@ -184,8 +210,22 @@ impl<T: Transport> Driver<T> {
                     Some(newcomer) => self.welcome(newcomer, tell),
                     None => arrivals_over = true,
                 },
-                () = alarm.ring() => self.stage.books.check_limit()?,
-                () = &mut shutdown => return Ok(()),
+                () = alarm.ring() => {
+                    self.stage.books.check_limit()?;
+                    while let Some(reason) = self.stage.books.due() {
+                        self.feed(Input::Wake(reason));
+                    }
+                }
+                () = &mut shutdown, if !closing => {
+                    closing = true;
+                    info!(sessions = self.cloud.load().0, "closing: rounds finish, nothing new is taken");
+                    grace.as_mut().reset(tokio::time::Instant::now() + self.grace);
+                    self.feed(Input::Shutdown);
+                }
+                () = grace.as_mut(), if closing => {
+                    warn!(sessions = self.cloud.load().0, "not all rounds have finished in time");
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -196,15 +236,22 @@ impl<T: Transport> Driver<T> {
         newcomer: Newcomer<T, E>,
         tell: &mpsc::Sender<(LinkId, LinkEvent)>,
     ) {
-        let Newcomer { edge, transport, mut events } = newcomer;
+        let Newcomer { edge, client, transport, mut events } = newcomer;
         let (link, tell) = (self.links, tell.clone());
         self.links += 1;
+        info!(link, edge, "an edge has come");
+        self.stage.watch.link_came();
         self.stage.links.insert(link, Served { edge, transport });
-        self.stage.sessions.add_link(link);
+        if let Some(before) = self.stage.sessions.add_link(link, client)
+            && let Some(mut served) = self.stage.links.remove(&before)
+        {
+            info!(link = before, edge, "it has come over another link");
+            served.transport.close("the edge has come over another link");
+        }
         tokio::spawn(async move {
             loop {
                 let event = events.next().await;
-                let last = matches!(event, LinkEvent::Closed(_));
+                let last = event.is_last();
                 if tell.send((link, event)).await.is_err() || last {
                     return;
                 }
@@ -232,8 +279,17 @@ impl<T: Transport> Driver<T> {
                     message => self.feed(Input::Received { message, transfer }),
                 }
             }
-            LinkEvent::Sent(id) => self.feed(Input::Sent(id)),
-            LinkEvent::Closed(_) => self.forget_link(link),
+            LinkEvent::Sent(id) => {
+                self.stage.unsent = self.stage.unsent.saturating_sub(1);
+                self.feed(Input::Sent(id));
+            }
+            // The edge may come back for its sessions; who is done has closed them.
+            LinkEvent::Closed(why) | LinkEvent::Lost(why) => {
+                if let Some(served) = self.stage.links.remove(&link) {
+                    info!(link, edge = served.edge, %why, "a link is over");
+                }
+                self.stage.sessions.remove_link(link);
+            }
         }
     }
 
@@ -241,26 +297,23 @@ impl<T: Transport> Driver<T> {
     fn close(&mut self, session: SessionId) {
         let (message, transfer) = (Message::Close { session }, Duration::ZERO);
         self.feed(Input::Received { message, transfer });
-        self.stage.ledger.close(session);
-        self.stage.books.models.close(session);
-    }
-
-    fn forget_link(&mut self, link: LinkId) {
-        self.stage.links.remove(&link);
-        for session in self.stage.sessions.remove_link(link) {
-            self.close(session);
-        }
+        // It may have been begun by no more than a probe.
+        self.stage.sessions.close(session);
     }
 
     /// Ends a link from here. Its sessions end at once; what still comes over it means nothing.
     fn end_link(&mut self, link: LinkId, why: &str) {
-        let Some(served) = self.stage.links.get_mut(&link) else { return };
+        let Some(mut served) = self.stage.links.remove(&link) else { return };
+        warn!(link, edge = served.edge, why, "an edge is cut off");
+        self.stage.watch.cut_off();
         served.transport.close(why);
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
         self.ended.push_back((served.edge, why.to_owned()));
-        self.forget_link(link);
+        for session in self.stage.sessions.remove_client(link) {
+            self.close(session);
+        }
     }
 
     fn on_done(&mut self, done: Done) -> Result<(), DriverError> {
@@ -268,11 +321,13 @@ impl<T: Transport> Driver<T> {
             Done::Work { id, took, answer: Answer { result, failed } } => {
                 // A session that is closed before its result comes feels nothing of it.
                 for (session, error) in failed {
-                    if let Some(link) = self.stage.sessions.owner(session) {
-                        self.end_link(link, &error.to_string());
+                    match self.stage.sessions.link_of(session) {
+                        Some(link) => self.end_link(link, &error.to_string()),
+                        None => self.close(session),
                     }
                 }
                 self.stage.books.on_done(id, took);
+                self.stage.watch.worked(took);
                 self.feed(Input::Finished { work: id, result });
                 Ok(())
             }
@@ -288,6 +343,7 @@ impl<T: Transport> Sink for Stage<T> {
             Output::Transmit { id, message } => match self.sessions.outbound(message) {
                 Some((link, message)) if self.links.contains_key(&link) => {
                     if let Some(served) = self.links.get_mut(&link) {
+                        self.unsent += 1;
                         served.transport.send(id, &message);
                     }
                 }
@@ -298,6 +354,7 @@ impl<T: Transport> Sink for Stage<T> {
             Output::Start { id, work } => self.books.start(now, id, work),
             Output::Event(event) => self.on_event(now, &event),
             Output::WakeAt(at, reason) => self.books.wake_at(at, reason),
+            Output::Connect => panic!("a cloud is found"),
         }
     }
 }
@@ -305,6 +362,11 @@ impl<T: Transport> Sink for Stage<T> {
 impl<T> Stage<T> {
     fn on_event(&mut self, now: Instant, event: &Event) {
         self.ledger.record(now, event);
+        self.watch.observe(event);
+        if let Event::SessionDropped { session, .. } = *event {
+            self.closed.push(session);
+            self.books.models.close(session);
+        }
         self.books.observe(now, event);
     }
 }

@@ -32,6 +32,7 @@ pub mod loopback;
 mod models;
 mod sessions;
 mod timers;
+mod watch;
 
 use pipesd_core::account::Violation;
 use pipesd_core::ids::WorkId;
@@ -55,11 +56,13 @@ pub struct Patience {
     pub work: Duration,
     /// For what is still to be sent when all is done.
     pub farewell: Duration,
+    /// For rounds under way when a cloud is told to close.
+    pub grace: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { work: Duration::from_secs(60), farewell: Duration::from_secs(2) }
+        Self { work: Duration::from_secs(60), farewell: Duration::from_secs(2), grace: Duration::from_secs(5) }
     }
 }
 

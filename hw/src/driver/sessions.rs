@@ -1,34 +1,61 @@
 //! What edges call their sessions, and what the cloud does. An edge chooses its ids; so that it can
 //! neither see nor touch another's session, each of its sessions gets an id at the cloud that was never
-//! used before.
+//! used before. Sessions are an edge's, not a link's: when a link is lost they wait for the next one.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use pipesd_core::ids::SessionId;
 use pipesd_core::message::Message;
 
+use crate::transport::ClientName;
+
 /// A link's number: never used twice.
 pub(super) type LinkId = u64;
 
-/// Sessions that an edge may have open at the same time. An edge decodes one at a time, and while it
-/// changes from one to the next has perhaps two; each may have the core hold 64 MiB of evidence.
-const OPEN_MAX: usize = 8;
-/// Sessions of a link that are remembered after their end: uploads may come later than the end.
+/// Sessions that an edge may have open at the same time, as far as names go; the machine grants fewer.
+const OPEN_MAX: usize = 64;
+/// Sessions of a client that are remembered after their end: uploads may come later than the end.
 const CLOSED_MAX: usize = 16;
 
 /// Who owns which session.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    next: u64,
-    links: BTreeMap<LinkId, Names>,
-    owners: BTreeMap<SessionId, (LinkId, SessionId)>,
+    clients: BTreeMap<u32, Client>,
+    by_name: BTreeMap<ClientName, u32>,
+    links: BTreeMap<LinkId, u32>,
+    /// Clients so far; the next one's number.
+    count: u32,
 }
 
-/// The sessions of a link, by the edge's names.
-#[derive(Debug, Default)]
-struct Names {
+/// An edge, whatever link it comes over, and its sessions by its own names.
+#[derive(Debug)]
+struct Client {
+    name: ClientName,
+    link: Option<LinkId>,
+    /// Sessions so far; the next one's number.
+    count: u32,
     open: BTreeMap<SessionId, SessionId>,
     closed: VecDeque<(SessionId, SessionId)>,
+}
+
+impl Client {
+    fn theirs(&self, ours: SessionId) -> Option<SessionId> {
+        let open = self.open.iter().find(|(_, own)| **own == ours).map(|(theirs, _)| *theirs);
+        let closed = || self.closed.iter().find(|(_, own)| *own == ours).map(|(theirs, _)| *theirs);
+        open.or_else(closed)
+    }
+
+    fn close(&mut self, ours: SessionId) {
+        let Some(theirs) = self.open.iter().find(|(_, own)| **own == ours).map(|(theirs, _)| *theirs)
+        else {
+            return;
+        };
+        self.open.remove(&theirs);
+        if self.closed.len() == CLOSED_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((theirs, ours));
+    }
 }
 
 /// A message from an edge, as the cloud understands it.
@@ -45,45 +72,74 @@ pub(super) enum Inbound {
 }
 
 impl Sessions {
-    pub(super) fn add_link(&mut self, link: LinkId) {
-        self.links.insert(link, Names::default());
+    /// A client comes over a link. Returns the one that it had before, if that is still there: an edge has
+    /// one at a time, and knows best which.
+    pub(super) fn add_link(&mut self, link: LinkId, name: ClientName) -> Option<LinkId> {
+        let number = *self.by_name.entry(name).or_insert_with(|| {
+            let (open, closed) = (BTreeMap::new(), VecDeque::new());
+            self.clients.insert(self.count, Client { name, link: None, count: 0, open, closed });
+            self.count += 1;
+            self.count - 1
+        });
+        self.links.insert(link, number);
+        let client = self.clients.get_mut(&number).expect("named clients are there");
+        let before = client.link.replace(link);
+        before.inspect(|before| drop(self.links.remove(before)))
     }
 
-    /// Forgets a link. Returns its open sessions.
-    pub(super) fn remove_link(&mut self, link: LinkId) -> Vec<SessionId> {
-        let names = self.links.remove(&link).unwrap_or_default();
-        let open: Vec<SessionId> = names.open.into_values().collect();
-        for session in &open {
-            self.owners.remove(session);
+    /// A link is over. Its client's sessions wait for another.
+    pub(super) fn remove_link(&mut self, link: LinkId) {
+        let Some(number) = self.links.remove(&link) else { return };
+        if let Some(client) = self.clients.get_mut(&number) {
+            client.link = None;
         }
-        open
+        self.forget_if_gone(number);
+    }
+
+    /// A link's client is to be forgotten. Returns its open sessions.
+    pub(super) fn remove_client(&mut self, link: LinkId) -> Vec<SessionId> {
+        let Some(number) = self.links.remove(&link) else { return Vec::new() };
+        let Some(client) = self.clients.remove(&number) else { return Vec::new() };
+        self.by_name.remove(&client.name);
+        client.open.into_values().collect()
+    }
+
+    /// A session is over.
+    pub(super) fn close(&mut self, session: SessionId) {
+        if let Some(client) = self.clients.get_mut(&session.client()) {
+            client.close(session);
+        }
+        self.forget_if_gone(session.client());
+    }
+
+    /// A client without link and sessions may be another, when it comes again.
+    fn forget_if_gone(&mut self, number: u32) {
+        let is_gone = |client: &Client| client.link.is_none() && client.open.is_empty();
+        if self.clients.get(&number).is_some_and(is_gone)
+            && let Some(client) = self.clients.remove(&number)
+        {
+            self.by_name.remove(&client.name);
+        }
     }
 
     /// A message that came over `link`.
     pub(super) fn inbound(&mut self, link: LinkId, mut message: Message) -> Inbound {
-        let Some(names) = self.links.get_mut(&link) else { return Inbound::Nothing };
+        let Some(&number) = self.links.get(&link) else { return Inbound::Nothing };
+        let client = self.clients.get_mut(&number).expect("linked clients are there");
         let theirs = message.session();
-        // A probe goes on a stream of its own and may overtake its session's beginning.
-        let begins = match message {
-            Message::Open { .. } => true,
-            Message::Probe { .. } => !names.closed.iter().any(|(closed, _)| *closed == theirs),
-            _ => false,
-        };
-        if let Some(&session) = names.open.get(&theirs) {
-            if matches!(message, Message::Close { .. }) {
-                names.open.remove(&theirs);
-                self.owners.remove(&session);
-                if names.closed.len() == CLOSED_MAX {
-                    names.closed.pop_front();
-                }
-                names.closed.push_back((theirs, session));
-            }
+        if let Some(&session) = client.open.get(&theirs) {
             *session_mut(&mut message) = session;
             return Inbound::Known(message);
         }
+        // A probe goes on a stream of its own and may overtake its session's beginning.
+        let begins = match message {
+            Message::Open { .. } => true,
+            Message::Probe { .. } => !client.closed.iter().any(|(closed, _)| *closed == theirs),
+            _ => false,
+        };
         if !begins {
             // The last of that name: the others ended before it.
-            let closed = names.closed.iter().rev().find(|(closed, _)| *closed == theirs);
+            let closed = client.closed.iter().rev().find(|(closed, _)| *closed == theirs);
             return match closed {
                 Some(&(_, session)) if !matches!(message, Message::Close { .. }) => {
                     *session_mut(&mut message) = session;
@@ -92,28 +148,27 @@ impl Sessions {
                 _ => Inbound::Nothing,
             };
         }
-        if names.open.len() == OPEN_MAX {
+        if client.open.len() == OPEN_MAX {
             return Inbound::TooMany;
         }
-        let session = SessionId(self.next);
-        self.next += 1;
-        names.open.insert(theirs, session);
-        self.owners.insert(session, (link, theirs));
+        let session = SessionId::of(number, client.count);
+        client.count += 1;
+        client.open.insert(theirs, session);
         *session_mut(&mut message) = session;
         Inbound::New { message, theirs }
     }
 
-    /// Where a message of the cloud goes, under the edge's name; None: nobody wants it any more.
-    pub(super) fn outbound(&self, mut message: Message) -> Option<(LinkId, Message)> {
-        let session = session_mut(&mut message);
-        let (link, theirs) = *self.owners.get(session)?;
-        *session = theirs;
-        Some((link, message))
+    /// The link of a session's client, while there is one.
+    pub(super) fn link_of(&self, session: SessionId) -> Option<LinkId> {
+        self.clients.get(&session.client())?.link
     }
 
-    /// Whose a session is, while it is open.
-    pub(super) fn owner(&self, session: SessionId) -> Option<LinkId> {
-        self.owners.get(&session).map(|(link, _)| *link)
+    /// Where a message of the cloud goes, under the edge's name; None: nobody hears it now.
+    pub(super) fn outbound(&self, mut message: Message) -> Option<(LinkId, Message)> {
+        let session = session_mut(&mut message);
+        let client = self.clients.get(&session.client())?;
+        *session = client.theirs(*session)?;
+        Some((client.link?, message))
     }
 }
 
@@ -147,51 +202,82 @@ mod tests {
         Message::Close { session: THEIRS }
     }
 
-    fn opened(sessions: &mut Sessions, link: LinkId) -> SessionId {
+    fn begun(sessions: &mut Sessions, link: LinkId) -> SessionId {
         match sessions.inbound(link, probe(THEIRS)) {
             Inbound::New { message, theirs: THEIRS } => message.session(),
             other => panic!("{other:?}"),
         }
     }
 
+    fn opened(session: SessionId) -> Message {
+        Message::Opened { session, opening: 0 }
+    }
+
+    fn linked(links: &[u128]) -> Sessions {
+        let mut sessions = Sessions::default();
+        for (link, &name) in (0..).zip(links) {
+            assert_eq!(sessions.add_link(link, ClientName::numbered(name)), None);
+        }
+        sessions
+    }
+
     #[test]
     fn the_same_name_on_two_links_is_two_sessions() {
-        let mut sessions = Sessions::default();
-        sessions.add_link(0);
-        sessions.add_link(1);
-        let (one, other) = (opened(&mut sessions, 0), opened(&mut sessions, 1));
-        assert_ne!(one, other);
+        let mut sessions = linked(&[1, 2]);
+        let (one, other) = (begun(&mut sessions, 0), begun(&mut sessions, 1));
+        assert_ne!(one.client(), other.client());
         assert_eq!(sessions.inbound(0, close()), Inbound::Known(Message::Close { session: one }));
-        assert_eq!(sessions.owner(one), None);
-        assert_eq!(sessions.outbound(Message::Opened { session: one, opening: 0 }), None);
-        let theirs = Message::Opened { session: THEIRS, opening: 0 };
-        assert_eq!(
-            sessions.outbound(Message::Opened { session: other, opening: 0 }),
-            Some((1, theirs))
-        );
+        assert_eq!(sessions.outbound(opened(other)), Some((1, opened(THEIRS))));
     }
 
     #[test]
     fn a_name_used_again_is_another_session_and_what_comes_late_is_the_old_one() {
-        let mut sessions = Sessions::default();
-        sessions.add_link(0);
-        let first = opened(&mut sessions, 0);
-        sessions.inbound(0, close());
+        let mut sessions = linked(&[1]);
+        let first = begun(&mut sessions, 0);
+        sessions.close(first);
         // A probe that comes late begins nothing.
         assert_eq!(sessions.inbound(0, probe(THEIRS)), Inbound::Known(probe(first)));
         assert_eq!(sessions.inbound(0, close()), Inbound::Nothing);
-        assert_eq!(
-            sessions.inbound(0, probe(SessionId(9))),
-            Inbound::New { message: probe(SessionId(1)), theirs: SessionId(9) }
-        );
-        assert_eq!(sessions.remove_link(0), [SessionId(1)]);
+        // What is said of it last is heard.
+        assert_eq!(sessions.outbound(opened(first)), Some((0, opened(THEIRS))));
+        let (second, theirs) = (SessionId::of(0, 1), SessionId(9));
+        let new = Inbound::New { message: probe(second), theirs };
+        assert_eq!(sessions.inbound(0, probe(theirs)), new);
+        assert_eq!(sessions.remove_client(0), [second]);
         assert_eq!(sessions.inbound(0, probe(THEIRS)), Inbound::Nothing);
     }
 
     #[test]
+    fn sessions_wait_for_their_client_and_for_nobody_else() {
+        let mut sessions = linked(&[1]);
+        let session = begun(&mut sessions, 0);
+        sessions.remove_link(0);
+        assert_eq!(sessions.outbound(opened(session)), None);
+        assert_eq!(sessions.add_link(1, ClientName::numbered(2)), None);
+        assert_ne!(begun(&mut sessions, 1).client(), session.client());
+        assert_eq!(sessions.add_link(2, ClientName::numbered(1)), None);
+        assert_eq!(sessions.inbound(2, probe(THEIRS)), Inbound::Known(probe(session)));
+        // It comes over another before the first is known to be over.
+        assert_eq!(sessions.add_link(3, ClientName::numbered(1)), Some(2));
+        assert_eq!(sessions.inbound(2, probe(THEIRS)), Inbound::Nothing);
+        sessions.remove_link(2);
+        assert_eq!(sessions.outbound(opened(session)), Some((3, opened(THEIRS))));
+    }
+
+    #[test]
+    fn a_client_without_link_and_sessions_leaves_nothing() {
+        let mut sessions = linked(&[1, 2]);
+        let session = begun(&mut sessions, 0);
+        sessions.remove_link(0);
+        sessions.remove_link(1);
+        sessions.close(session);
+        assert!(sessions.clients.is_empty() && sessions.by_name.is_empty());
+        assert!(sessions.links.is_empty());
+    }
+
+    #[test]
     fn an_edge_cannot_open_sessions_without_end() {
-        let mut sessions = Sessions::default();
-        sessions.add_link(0);
+        let mut sessions = linked(&[1]);
         for id in 0..OPEN_MAX as u64 {
             assert!(matches!(sessions.inbound(0, probe(SessionId(id))), Inbound::New { .. }));
         }

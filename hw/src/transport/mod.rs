@@ -48,6 +48,7 @@ pub use self::connect::connect;
 pub use self::identity::{
     ClientName, Fingerprint, Identity, IdentityError, Secret, Ticket, TicketError,
 };
+pub(crate) use self::link::{CLOSING, FAILED};
 pub use self::link::{Link, LinkEvents, LinkSender, LinkStats};
 pub use self::server::{Arrival, Server};
 pub use self::settings::{Congestion, Settings};
