@@ -1,5 +1,6 @@
 //! The command line: what can be typed. What it means is decided in [`crate::input`].
 
+mod chaos;
 mod live;
 mod models;
 mod trace;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::chaos::Chaos;
 #[cfg(feature = "live")]
 pub(crate) use self::live::{Backend, LiveRun, Stage};
 pub(crate) use self::live::{Cloud, Edge, PairChoice, Testbed};
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Tune(Tune),
     /// Print the optimal upload plan for given costs, beside the other upload policies.
     Plan(Plan),
+    Chaos(Chaos),
     /// Serve as the cloud of the live testbed; prints the ticket that edges connect with.
     Cloud(Cloud),
     /// Decode as an edge of the live testbed.

@@ -25,6 +25,7 @@ use pipesd_hw::driver::{
     Arrivals, CloudSetup, EdgeReport, EdgeSetup, Events, Newcomer, Transport, drive_cloud,
     drive_edge, loopback, one_after_another,
 };
+use pipesd_hw::transport::ClientName;
 use pipesd_hw::transport::{Identity, Server, Settings, connect};
 use tokio::runtime::{Builder, Runtime};
 
@@ -138,7 +139,13 @@ async fn run<A: Arrivals>(
 async fn over_loopback(entry: &str, record: bool) -> EdgeReport {
     let (one, (transport, events)) = loopback::pair();
     let (door, arrivals) = tokio::sync::mpsc::channel(1);
-    door.try_send(Newcomer { edge: 0, transport, events }).expect("room for one");
+    door.try_send(Newcomer {
+        edge: 0,
+        client: ClientName::numbered(0_u8.into()),
+        transport,
+        events,
+    })
+    .expect("room for one");
     run(entry, record, one, arrivals).await
 }
 

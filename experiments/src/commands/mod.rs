@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Sweep(options) => sweep::run(options),
         Command::Tune(options) => tune::run(options),
         Command::Plan(options) => plan::run(options),
+        Command::Chaos(options) => crate::chaos::run(options),
         Command::Keys(options) => keys::run(options),
         Command::Cloud(options) => live::cloud(options),
         Command::Edge(options) => live::edge(options),

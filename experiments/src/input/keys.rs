@@ -8,6 +8,8 @@ pub(crate) enum Group {
     Link,
     Model,
     Tuning,
+    /// What goes wrong, and what the cloud grants.
+    Service,
     Other,
 }
 
@@ -33,7 +35,7 @@ const fn key(
     Key { name, group, unit, range, default, meaning }
 }
 
-use Group::{Link, Method, Model, Other, Tuning};
+use Group::{Link, Method, Model, Other, Service, Tuning};
 
 /// Defaults that a file has.
 const METHOD: &str = "method";
@@ -151,7 +153,28 @@ pub(crate) const KEYS: &[Key] = &[
         "turns in which a recommendation must beat what was best"),
     key(Other, "edges", ["", "1 to 4096", "1"],
         "edges that share the cloud; with prompts of 10 million tokens together at most"),
-    key(Other, "verify_batch", ["", "1 to 4096", "1"], "NAVs that the cloud verifies in one pass"),
+    key(Service, "verify_batch", ["", "1 to 4096", "1"],
+        "NAVs that the cloud verifies in one pass"),
+    key(Service, "queue", ["", "fair, first_come", "fair"],
+        "whose NAV has its turn: clients have equal shares, or in order of arrival"),
+    key(Service, "sessions_max", ["", "1 to 65536", "65536"], "sessions that the cloud holds"),
+    key(Service, "session_tokens_max", ["tokens", "1 to 1000000000", "2^32"],
+        "prompts and budgets of all its sessions together"),
+    key(Service, "client_sessions", ["", "1 to 4096", "8"], "sessions of one edge"),
+    key(Service, "client_tokens", ["tokens", "1 to 10000000", "65536"],
+        "drafts of one edge that wait for verification"),
+    key(Service, "client_navs_per_second", ["", "0 to 1000000", "0: any"],
+        "NAVs of one edge; those beyond wait"),
+    key(Service, "session_settled_s", ["s", "0 to 10000000", "10"],
+        "a session that was heard of this recently is not evicted for another's sake"),
+    key(Service, "session_idle_s", ["s", "0.001 to 10000000", "604800"],
+        "a session that was not heard of for so long is evicted"),
+    key(Service, "outage_s", ["s", "0.001 to 10000000", "600"],
+        "how long an edge waits for a cloud that is away or does not serve it"),
+    key(Service, "offline", ["", "wait, draft", "wait"],
+        "what an edge does without a link: draft goes on alone, to be verified later"),
+    key(Service, "faults", ["", "none, random:SEED, a path", "none"],
+        "what goes wrong with links and cloud (docs/operating.md)"),
 ];
 
 /// The key of this name.

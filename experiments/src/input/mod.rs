@@ -9,6 +9,7 @@ mod keys;
 #[cfg(feature = "live")]
 mod pairs;
 mod rerun;
+mod service;
 mod settings;
 mod tuning;
 

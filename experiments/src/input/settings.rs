@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use pipesd_core::cloud::CloudConfig;
-use pipesd_core::edge::{EdgeConfig, Outage};
-use pipesd_core::fault::FaultPlan;
+use pipesd_core::edge::EdgeConfig;
 use pipesd_core::method::{MethodSpec, Verification};
 use pipesd_core::time::Duration;
 use pipesd_core::trace::TraceText;
@@ -21,6 +19,7 @@ use crate::cli::Configure;
 
 use super::files::{LoadedMethod, LoadedProfile, LoadedScenario};
 use super::keys::{self, Group, set_keys};
+use super::service::Service;
 use super::tuning::TuningSpec;
 use super::{BadInput, bad_input, load_bandwidth, load_method, load_profile, load_scenario};
 
@@ -55,7 +54,7 @@ pub(crate) struct Configuration {
     draft_as_loaded: DraftSpec,
     tuning: TuningSpec,
     edges: u32,
-    verify_batch: u32,
+    service: Service,
 }
 
 /// Keys of `--set` that are the method's.
@@ -96,10 +95,10 @@ impl Configuration {
         let scenario = load_scenario(&choice.scenario)?;
         let method = load_method(&choice.method, &profile.spec.name)?;
         let draft_as_loaded = profile.spec.draft.clone();
-        let (edges, verify_batch) = (1, 1);
+        let (edges, service) = (1, Service::default());
         let tuning = TuningSpec::default();
         let mut configuration =
-            Self { profile, scenario, method, draft_as_loaded, tuning, edges, verify_batch };
+            Self { profile, scenario, method, draft_as_loaded, tuning, edges, service };
         configuration.apply(&choice.sets)?;
         Ok(configuration)
     }
@@ -184,9 +183,9 @@ impl Configuration {
     fn set_environment(&mut self, key: &str, value: &toml::Value) -> Result<(), String> {
         match key {
             "edges" => self.edges = count(value, 1, 4096)?,
-            "verify_batch" => self.verify_batch = count(value, 1, 4096)?,
             _ => match keys::find(key).map(|key| key.group) {
                 Some(Group::Tuning) => self.tuning.set(key, value)?,
+                Some(Group::Service) => self.service.set(key, value)?,
                 Some(Group::Link) => self.set_link(key, value)?,
                 Some(Group::Model) => self.set_models(key, value)?,
                 _ => {
@@ -377,14 +376,14 @@ impl Configuration {
         let tuning = tuning.map_err(|(key, problem)| bad_input!("`{key}`: {problem}"))?;
         Ok(Setup {
             edges: self.edges,
-            edge: EdgeConfig { method, tuning, patience: PATIENCE, outage: Outage::DEFAULT },
-            cloud: CloudConfig::batching(self.verify_batch),
+            edge: EdgeConfig { method, tuning, patience: PATIENCE, outage: self.service.outage },
+            cloud: self.service.cloud,
             uplink,
             downlink,
             profile: Arc::new(profile),
             tokens,
             record,
-            faults: FaultPlan::NONE,
+            faults: self.service.faults(self.edges),
             canary: None,
         })
     }

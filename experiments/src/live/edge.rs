@@ -10,7 +10,8 @@ use pipesd_core::ids::TokenId;
 use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_hw::driver::{
-    DriverError, EdgeReport, EdgeSetup, Observer, Text, drive_edge, one_after_another,
+    DriverError, EdgeReport, EdgeSetup, Observer, QuicDial, Text, drive_roaming_edge,
+    one_after_another,
 };
 use pipesd_hw::energy::Reading;
 use pipesd_hw::net::Ways;
@@ -67,7 +68,8 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     setup.patience = scene.patience();
     let requests = one_after_another(scene.requests());
     let link = (transport, events);
-    let run = drive_edge(setup, scene.draft(), link, requests, interrupted());
+    let dial = QuicDial { ticket: ticket.clone(), settings, emulation: emulation.clone() };
+    let run = drive_roaming_edge(setup, scene.draft(), link, &dial, requests, interrupted());
     let (report, energy) = metered(run).await;
     if let Some(emulation) = &emulation {
         // The link's end is on the emulated link, too: whoever left now would take it along, and the
@@ -114,7 +116,7 @@ fn check_texts(scene: &Scene, texts: &[Text]) -> Result<()> {
     anyhow::ensure!(texts.len() == requests, "{} of {requests} texts were decoded", texts.len());
     for (number, text) in texts.iter().enumerate() {
         let session = text.session;
-        let whole = matches!(text.outcome, Some(Outcome::EndOfText | Outcome::Budget));
+        let whole = text.outcome.is_some_and(Outcome::is_complete);
         anyhow::ensure!(whole, "{session} has not come to its end");
         let Some(playback) = scene.playback() else { continue };
         let truth = playback.truth(number);

@@ -2,6 +2,7 @@
 //! Both ends make it from the same words, so that they play the same texts, or load one pair.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use pipesd_core::message::Request;
@@ -11,6 +12,7 @@ use pipesd_core::time::Duration;
 use pipesd_core::trace::TraceText;
 use pipesd_core::wire::{Limits, Vocabulary};
 use pipesd_hw::backend::emulated::{EmulatedDraft, EmulatedTarget, Latencies, Playback};
+use pipesd_hw::backend::stalling::Stalling;
 use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
 use pipesd_hw::driver::Patience;
 use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
@@ -18,7 +20,7 @@ use pipesd_hw::transport::Settings;
 use pipesd_sim::export::{self, ROLLOUT_STEPS_MIN};
 use pipesd_sim::link::{AffineConfig, LinkConfig};
 use pipesd_sim::profile::{Profile, TextModel};
-use pipesd_sim::world::{Setup, link_in_run, requests, session_id};
+use pipesd_sim::world::{SILENCE, Setup, link_in_run, requests, session_id};
 
 use super::models::{End, PairModels};
 use crate::cli::{Backend, PairChoice};
@@ -56,6 +58,8 @@ pub(crate) struct Scene {
     /// knows nothing before they are recorded.
     pub(crate) setup: Setup,
     pub(crate) models: Models,
+    /// When the run began: its faults are counted from there.
+    pub(crate) since: Instant,
 }
 
 impl Scene {
@@ -90,7 +94,8 @@ impl Scene {
             }
         };
         let (choice, edge) = (choice.clone(), 0);
-        Ok(Self { choice, configuration, seed, tokens, edge, setup, models })
+        let since = Instant::now();
+        Ok(Self { choice, configuration, seed, tokens, edge, setup, models, since })
     }
 
     /// What the simulator says of the run \[ms per token\]; of a pair's, with the profile's texts.
@@ -132,7 +137,17 @@ impl Scene {
             limits: Limits::default().with_vocabulary(ids),
             vocabulary: Some(vocabulary),
             token_bytes,
+            idle: self.silence(),
             ..Settings::default()
+        }
+    }
+
+    /// Both ends give up a link on which nothing is heard for so long: with emulated models as soon as in
+    /// the simulator, with real ones, which take the machine for themselves, later.
+    const fn silence(&self) -> Duration {
+        match &self.models {
+            Models::Emulated(_) => SILENCE,
+            Models::Pair(_) => Duration::from_secs(5),
         }
     }
 
@@ -164,6 +179,14 @@ impl Scene {
 
     /// The target.
     pub(crate) fn target(&self) -> Build<dyn TargetModel> {
+        let (target, plan, since) = (self.bare_target(), self.setup.faults.clone(), self.since);
+        if plan.stalls().is_empty() {
+            return target;
+        }
+        Box::new(move || Ok(Box::new(Stalling::new(target()?, plan, since))))
+    }
+
+    fn bare_target(&self) -> Build<dyn TargetModel> {
         match &self.models {
             Models::Emulated(playback) => {
                 let playback = Arc::clone(playback);
@@ -209,7 +232,9 @@ impl Scene {
         let (startup, abortable) = (up.startup, up.abortable);
         let uplink = ShaperConfig { overflow: Overflow::Hold, ..up.shaper };
         let downlink = ShaperConfig { overflow: Overflow::Drop, ..down.shaper };
-        Emulation { uplink, downlink, startup, abortable, seed, edge: self.edge }
+        let faults = Arc::new(self.setup.faults.clone());
+        let (edge, since) = (self.edge, self.since);
+        Emulation { uplink, downlink, startup, abortable, seed, edge, faults, since }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `llama` | llama.cpp: any GGUF file, as draft and as target (feature `llama`) |
 //! | [`table`] | a tiny language model with real distributions, for exactness tests |
 //! | `torch` | libtorch: Llama-family decoders (feature `torch`) |
+//! | [`stalling`] | any target, made to stand still when a plan of faults says so |
 //! | [`padded`] | a device emulator: any model, made to take at least a given time |
 //!
 //! A model lives on a thread of its own, is called for one piece of work after another, and may block.
@@ -17,6 +18,7 @@ pub mod emulated;
 #[cfg(feature = "llama")]
 pub mod llama;
 pub mod padded;
+pub mod stalling;
 pub mod table;
 #[cfg(feature = "torch")]
 pub mod torch;

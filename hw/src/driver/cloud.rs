@@ -283,12 +283,20 @@ impl<T: Transport> Driver<T> {
                 self.stage.unsent = self.stage.unsent.saturating_sub(1);
                 self.feed(Input::Sent(id));
             }
-            // The edge may come back for its sessions; who is done has closed them.
-            LinkEvent::Closed(why) | LinkEvent::Lost(why) => {
+            // The edge may come back for its sessions.
+            LinkEvent::Lost(why) => {
                 if let Some(served) = self.stage.links.remove(&link) {
-                    info!(link, edge = served.edge, %why, "a link is over");
+                    info!(link, edge = served.edge, %why, "a link is lost");
                 }
                 self.stage.sessions.remove_link(link);
+            }
+            LinkEvent::Closed(why) => {
+                if let Some(served) = self.stage.links.remove(&link) {
+                    info!(link, edge = served.edge, %why, "an edge has gone");
+                }
+                for session in self.stage.sessions.remove_client(link) {
+                    self.close(session);
+                }
             }
         }
     }

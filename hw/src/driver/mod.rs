@@ -62,7 +62,11 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { work: Duration::from_secs(60), farewell: Duration::from_secs(2), grace: Duration::from_secs(5) }
+        Self {
+            work: Duration::from_secs(60),
+            farewell: Duration::from_secs(2),
+            grace: Duration::from_secs(5),
+        }
     }
 }
 

@@ -46,7 +46,8 @@ impl Client {
     }
 
     fn close(&mut self, ours: SessionId) {
-        let Some(theirs) = self.open.iter().find(|(_, own)| **own == ours).map(|(theirs, _)| *theirs)
+        let Some(theirs) =
+            self.open.iter().find(|(_, own)| **own == ours).map(|(theirs, _)| *theirs)
         else {
             return;
         };
@@ -84,7 +85,10 @@ impl Sessions {
         self.links.insert(link, number);
         let client = self.clients.get_mut(&number).expect("named clients are there");
         let before = client.link.replace(link);
-        before.inspect(|before| drop(self.links.remove(before)))
+        if let Some(before) = before {
+            self.links.remove(&before);
+        }
+        before
     }
 
     /// A link is over. Its client's sessions wait for another.

@@ -63,7 +63,13 @@ impl Watch {
                 counter!("pipesd_prefilled_tokens_total").increment(tokens.into());
             }
             Event::SessionAdmitted { session, text, known } => {
-                let how = if known { "resumed" } else if text > 0 { "rebuilt" } else { "new" };
+                let how = if known {
+                    "resumed"
+                } else if text > 0 {
+                    "rebuilt"
+                } else {
+                    "new"
+                };
                 counter!("pipesd_sessions_total", "how" => how).increment(1);
                 info!(%session, text, how, "session admitted");
             }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`shaper`] | one direction as a sans-IO machine: what becomes of each packet |
 //! | [`timekeeper`] | one thread that does things at their time, to about 0.1 ms |
+//! | `weather` | what a plan of faults does to packets |
 //! | [`socket`] | the wrapper under quinn's socket that applies two shapers |
 //!
 //! The conditions mean what they mean in the simulator's packet link, so that a scenario is the same
@@ -14,6 +15,7 @@
 pub mod shaper;
 pub mod socket;
 pub mod timekeeper;
+mod weather;
 
 use std::sync::Arc;
 

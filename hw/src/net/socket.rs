@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use pipesd_core::fault::Way;
 use pipesd_core::time::Instant;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
@@ -17,6 +18,7 @@ use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 
 use super::shaper::{Direction, Fate, Overflow, Shaper};
+use super::weather::Faults;
 use super::{Emulation, Timekeeper};
 
 /// What has left the bottleneck: the transport waits for it.
@@ -86,7 +88,8 @@ const PACKET_BYTES: u64 = 1500;
 /// A UDP socket behind an emulated link, both ways.
 #[derive(Debug)]
 pub(crate) struct EmulatedSocket {
-    io: tokio::net::UdpSocket,
+    /// Another one, when the edge's address changes.
+    io: Mutex<Arc<tokio::net::UdpSocket>>,
     shared: Arc<Shared>,
     timekeeper: Arc<Timekeeper>,
 }
@@ -95,7 +98,7 @@ pub(crate) struct EmulatedSocket {
 #[derive(Debug)]
 struct Shared {
     /// The same socket, for sending from the thread.
-    out: UdpSocket,
+    out: Mutex<UdpSocket>,
     state: Mutex<State>,
     departures: Arc<Departures>,
 }
@@ -104,6 +107,7 @@ struct Shared {
 struct State {
     up: Shaper,
     down: Shaper,
+    faults: Faults,
     ways: Ways,
     /// Come through the downlink, and not taken by quinn yet.
     arrived: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -127,7 +131,9 @@ impl Shared {
 
     /// A packet has come to the end of the uplink: it goes to the operating system.
     fn send(&self, to: SocketAddr, packet: &[u8]) {
-        let sent = self.out.send_to(packet, to);
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = out.send_to(packet, to);
+        drop(out);
         let mut state = self.lock();
         // Never an error of the connection: to QUIC it is a lost packet.
         let counter = match sent {
@@ -180,6 +186,7 @@ impl EmulatedSocket {
         let state = State {
             up: shaper(&emulation.uplink, Direction::Up)?,
             down: shaper(&emulation.downlink, Direction::Down)?,
+            faults: Faults::new(emulation),
             ways: Ways::default(),
             arrived: VecDeque::new(),
             receiver: None,
@@ -188,9 +195,29 @@ impl EmulatedSocket {
             buffer: vec![0; DATAGRAM_MAX],
         };
         socket.set_nonblocking(true)?;
-        let out = socket.try_clone()?;
+        let out = Mutex::new(socket.try_clone()?);
         let shared = Arc::new(Shared { out, state: Mutex::new(state), departures });
-        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, shared, timekeeper })
+        let io = Mutex::new(Arc::new(tokio::net::UdpSocket::from_std(socket)?));
+        Ok(Self { io, shared, timekeeper })
+    }
+
+    fn io(&self) -> Arc<tokio::net::UdpSocket> {
+        Arc::clone(&self.io.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Goes on from another port. An error: the system has none, and the edge stays where it is.
+    fn move_away(&self) -> io::Result<()> {
+        let socket = UdpSocket::bind((self.io().local_addr()?.ip(), 0))?;
+        socket.set_nonblocking(true)?;
+        let out = socket.try_clone()?;
+        let io = Arc::new(tokio::net::UdpSocket::from_std(socket)?);
+        *self.io.lock().unwrap_or_else(PoisonError::into_inner) = io;
+        *self.shared.out.lock().unwrap_or_else(PoisonError::into_inner) = out;
+        // Whoever waits for what comes waits at the old one.
+        if let Some(receiver) = self.shared.lock().receiver.take() {
+            receiver.wake();
+        }
+        Ok(())
     }
 
     /// Where the packets are.
@@ -215,12 +242,21 @@ impl EmulatedSocket {
         let held = state.ways.down.in_flight()[0] + state.arrived.len() as u64;
         let fate =
             if held > IN_FLIGHT_MAX { Fate::Overflowed } else { state.down.offer(now, bytes) };
+        let meeting = state.faults.meet(Way::Down, length);
         match fate {
+            Fate::Carried { .. } if meeting.lost => count(&mut state.ways.down.lost, bytes),
             Fate::Carried { release, .. } => {
-                let packet = state.buffer[..length].to_vec();
+                let mut packet = state.buffer[..length].to_vec();
+                meeting.spoil(&mut packet);
+                if meeting.twice {
+                    count(&mut state.ways.down.offered, bytes);
+                }
                 drop(state);
-                let shared = Arc::clone(&self.shared);
-                self.timekeeper.at(release, move || shared.deliver(from, packet));
+                for _ in 0..1 + u32::from(meeting.twice) {
+                    let (shared, packet) = (Arc::clone(&self.shared), packet.clone());
+                    let release = release + meeting.late;
+                    self.timekeeper.at(release, move || shared.deliver(from, packet));
+                }
             }
             Fate::Lost { .. } => count(&mut state.ways.down.lost, bytes),
             Fate::Overflowed => count(&mut state.ways.down.overflowed, bytes),
@@ -229,10 +265,11 @@ impl EmulatedSocket {
 
     /// Puts all on the downlink that the operating system has; registers for more.
     fn drain_system(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        let io = self.io();
         for _ in 0..READS_MAX {
             let mut state = self.shared.lock();
             let mut buffer = ReadBuf::new(&mut state.buffer);
-            let polled = self.io.poll_recv_from(cx, &mut buffer);
+            let polled = io.poll_recv_from(cx, &mut buffer);
             let length = buffer.filled().len();
             drop(state);
             match polled {
@@ -262,6 +299,12 @@ impl AsyncUdpSocket for EmulatedSocket {
         count(&mut state.ways.up.offered, bytes);
         let full = state.ways.up.in_flight()[0] > IN_FLIGHT_MAX;
         let fate = if full { Fate::Overflowed } else { state.up.offer(now, bytes) };
+        let meeting = state.faults.meet(Way::Up, transmit.contents.len());
+        let fate = match fate {
+            Fate::Carried { departure, .. } if meeting.lost => Fate::Lost { departure },
+            fate => fate,
+        };
+        let moves = state.faults.must_move();
         let (departure, release) = match fate {
             Fate::Carried { departure, release } => (departure, Some(release)),
             Fate::Lost { departure } => {
@@ -273,14 +316,25 @@ impl AsyncUdpSocket for EmulatedSocket {
                 return Ok(());
             }
         };
+        let twice = meeting.twice && release.is_some();
+        if twice {
+            count(&mut state.ways.up.offered, bytes);
+        }
         drop(state);
+        if moves {
+            // An error: it stays where it is.
+            let _ = self.move_away();
+        }
         self.shared.departures.backlog.fetch_add(bytes, Ordering::AcqRel);
         let shared = Arc::clone(&self.shared);
         self.timekeeper.at(departure, move || shared.depart(bytes));
         if let Some(release) = release {
-            let (to, packet) = (transmit.destination, transmit.contents.to_vec());
-            let shared = Arc::clone(&self.shared);
-            self.timekeeper.at(release, move || shared.send(to, &packet));
+            let (to, mut packet) = (transmit.destination, transmit.contents.to_vec());
+            meeting.spoil(&mut packet);
+            for _ in 0..1 + u32::from(twice) {
+                let (shared, packet) = (Arc::clone(&self.shared), packet.clone());
+                self.timekeeper.at(release + meeting.late, move || shared.send(to, &packet));
+            }
         }
         Ok(())
     }
@@ -311,7 +365,7 @@ impl AsyncUdpSocket for EmulatedSocket {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.local_addr()
+        self.io().local_addr()
     }
 
     // One packet at a time, both ways: each has a fate of its own.
@@ -415,6 +469,8 @@ mod tests {
             abortable: false,
             seed: Seed(1),
             edge: 0,
+            faults: Arc::default(),
+            since: std::time::Instant::now(),
         }
     }
 

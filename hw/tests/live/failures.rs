@@ -18,6 +18,7 @@ use pipesd_hw::driver::{
     CloudReport, CloudSetup, DriverError, EdgeReport, EdgeSetup, Newcomer, Patience, drive_cloud,
     drive_edge, one_after_another,
 };
+use pipesd_hw::transport::ClientName;
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -222,7 +223,8 @@ async fn two_edges(
     let mut ends = Vec::new();
     for edge in 0..2 {
         let (one, (transport, events)) = loopback::pair();
-        let newcomer: Arrived = Newcomer { edge, transport, events };
+        let newcomer: Arrived =
+            Newcomer { edge, client: ClientName::numbered(edge.into()), transport, events };
         door.try_send(newcomer).expect("room for two");
         ends.push(one);
     }
@@ -337,7 +339,8 @@ fn the_sessions_of_an_edge_that_goes_away_are_closed_at_the_cloud() {
     setup.record = log.writer();
     let (mut one, (transport, events)) = loopback::pair();
     let (door, mut arrivals) = mpsc::channel(1);
-    let newcomer: Arrived = Newcomer { edge: 0, transport, events };
+    let newcomer: Arrived =
+        Newcomer { edge: 0, client: ClientName::numbered(0_u8.into()), transport, events };
     door.try_send(newcomer).expect("room for one");
     drop(door);
     let request: Request = playback.request(SessionId(3), 0, 1);

@@ -19,6 +19,7 @@ use pipesd_hw::driver::{
     one_after_another,
 };
 use pipesd_hw::record::RunLog;
+use pipesd_hw::transport::ClientName;
 use tokio::sync::mpsc;
 
 pub(crate) const SEED: Seed = Seed(11);
@@ -137,7 +138,12 @@ where
     ) -> (Result<EdgeReport, DriverError>, Result<CloudReport, DriverError>) {
         let (one, (transport, events)) = loopback::pair();
         let (door, mut arrivals) = mpsc::channel(1);
-        let newcomer = Newcomer { edge: self.edge.number, transport, events };
+        let newcomer = Newcomer {
+            edge: self.edge.number,
+            client: ClientName::numbered(self.edge.number.into()),
+            transport,
+            events,
+        };
         door.try_send(newcomer).expect("room for one");
         drop(door);
         let requests = one_after_another(self.requests);

@@ -191,7 +191,7 @@ fn nobody_there_is_said_in_time() {
 fn another_protocol_or_version_is_refused_and_told() {
     run(async {
         let (mut server, mut edge, mut cloud) = pair(&settings(), None).await;
-        let error = stranger(server.address(), b"pipesd/2").await.expect_err("another protocol");
+        let error = stranger(server.address(), b"pipesd/3").await.expect_err("another protocol");
         assert!(error.to_string().contains("known protocol"), "{error}");
         refusal(&mut server).await;
         let words = hello(&server.ticket(server.address()), wire::VERSION + 1);
@@ -214,7 +214,7 @@ fn an_edge_is_told_that_the_cloud_speaks_another_version() {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key.into())
             .expect("a key of its own");
-        tls.alpn_protocols = vec![b"pipesd/2".to_vec()];
+        tls.alpn_protocols = vec![b"pipesd/3".to_vec()];
         let tls = quinn::crypto::rustls::QuicServerConfig::try_from(tls).expect("good for QUIC");
         let config = quinn::ServerConfig::with_crypto(Arc::new(tls));
         let address = "127.0.0.1:0".parse().expect("an address");

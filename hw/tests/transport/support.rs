@@ -75,6 +75,8 @@ pub(crate) fn affine(mbps: u64, round_trip_ms: u64) -> Emulation {
         abortable: false,
         seed: Seed(5),
         edge: 0,
+        faults: std::sync::Arc::default(),
+        since: std::time::Instant::now(),
     }
 }
 

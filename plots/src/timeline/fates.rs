@@ -96,7 +96,7 @@ impl Run {
     fn on_edge_event(&mut self, stamped: &Stamped, step_started: &mut Instant) {
         let at = stamped.at;
         match stamped.event {
-            Event::SessionStarted { session } | Event::DecodingStarted { session } => {
+            Event::SessionStarted { session, .. } | Event::DecodingStarted { session } => {
                 self.sessions.insert(session);
             }
             Event::DraftStarted { .. } => *step_started = at,

@@ -65,7 +65,7 @@ impl Log {
 
 fn first_round(log: &mut Log) {
     let session = SESSION;
-    log.edge(0, Event::SessionStarted { session });
+    log.edge(0, Event::SessionStarted { session, text: 0 });
     log.edge(0, Event::DecodingStarted { session });
     log.step(0, 0, 0, false);
     log.drafted(40, 0, 0);
