@@ -213,8 +213,8 @@ fn cloud(dice: &mut Dice, edges: u32, profile: &Profile) -> CloudConfig {
         client_sessions: dice.pick(&[8, 2]),
         client_tokens: 1 << 16,
         client_navs_per_second: dice.pick(&[0, 0, 5, 50]),
-        settled: Duration::from_millis(dice.pick(&[0, 100, 10_000])),
-        idle: Duration::from_secs(dice.pick(&[5, 60, 3600])),
+        settled: Duration::from_millis(dice.pick(&[2000, 10_000])),
+        idle: Duration::from_secs(dice.pick(&[60, 3600])),
     };
     CloudConfig {
         verify_batch_max: dice.number(1, 4),

@@ -7,6 +7,7 @@
 
 mod draw;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
@@ -136,7 +137,10 @@ fn sound(options: &Chaos, profile: &Profile, seeds: &[u64]) -> Result<()> {
 
 /// Runs one and judges it.
 fn ended(drawn: &Drawn, seed: u64) -> Result<Ended> {
-    let result = match pipesd_sim::world::run(&drawn.setup, Seed(seed)) {
+    let run = AssertUnwindSafe(|| pipesd_sim::world::run(&drawn.setup, Seed(seed)));
+    // A broken invariant of the machines is a panic, which has said where on stderr.
+    let run = catch_unwind(run).map_err(|_| anyhow::anyhow!("a machine panicked"))?;
+    let result = match run {
         Err(RunError::Violation(Violation::Ended {
             outcome: Outcome::Unreachable | Outcome::Denied,
             ..

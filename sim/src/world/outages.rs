@@ -37,10 +37,6 @@ pub(super) struct Connection {
 impl Connection {
     /// The one that an edge begins with.
     pub(super) const FIRST: Self = Self { up: true, dead: false, epoch: 0 };
-
-    pub(super) const fn is_up(self) -> bool {
-        self.up
-    }
 }
 
 /// What a plan has happen at its times.
@@ -169,32 +165,26 @@ impl Stage<'_> {
         self.queue.push(when, Occurrence::Outage(Outage::Tried(edge, reached)));
     }
 
-    /// Ends an edge's link. Returns the messages that have not left yet: each has its `Sent` all the same.
+    /// Ends an edge's link; in its place is the next one, which nothing goes over before it is made. Returns
+    /// the messages that have not left yet: each has its `Sent` all the same.
     fn break_link(&mut self, edge: u32) -> [Vec<MessageId>; 2] {
+        let seed = self.seed;
         let node = &mut self.nodes[edge as usize];
-        node.connection.up = false;
-        node.arrived.clear();
-        [&mut node.uplink, &mut node.downlink].map(|wire| {
-            wire.past = wire.past + *wire.link.account();
-            wire.lost_by_link += wire.link.bytes_in_flight();
-            wire.lost += wire.carried.iter().map(|carried| carried.bytes).sum::<u64>();
-            wire.carried.clear();
-            wire.scheduled = None;
+        let epoch = node.connection.epoch + 1;
+        node.connection = Connection { up: false, dead: false, epoch };
+        [("uplink", &mut node.uplink), ("downlink", &mut node.downlink)].map(|(name, wire)| {
+            let stream = seed.stream(name, u64::from(epoch) << 32 | u64::from(edge));
+            let link = core::mem::replace(&mut wire.link, Link::new(&wire.config, stream));
+            wire.past = wire.past + *link.account();
+            wire.lost_by_link += link.bytes_in_flight();
+            wire.lost += wire.carried.drain(..).map(|carried| carried.bytes).sum::<u64>();
+            (wire.scheduled, wire.in_order) = (None, Instant::ZERO);
             core::mem::take(&mut wire.unsent)
         })
     }
 
-    /// A new link in the place of the last one.
     fn make_link(&mut self, edge: u32) {
-        let seed = self.seed;
-        let node = &mut self.nodes[edge as usize];
-        let epoch = node.connection.epoch + 1;
-        node.connection = Connection { up: true, dead: false, epoch };
-        for (name, wire) in [("uplink", &mut node.uplink), ("downlink", &mut node.downlink)] {
-            let stream = seed.stream(name, u64::from(epoch) << 32 | u64::from(edge));
-            wire.link = Link::new(&wire.config, stream);
-            wire.in_order = Instant::ZERO;
-        }
+        self.nodes[edge as usize].connection.up = true;
     }
 }
 
@@ -239,7 +229,9 @@ impl World<'_> {
         for id in down {
             self.feed(now, At::Cloud, Input::Sent(id));
         }
-        for id in up {
+        self.stage.unheard.extend(up);
+        // What it says upon that is lost as well, before it learns that the link is over.
+        while let Some(id) = self.stage.unheard.pop_front() {
             self.feed(now, At::Edge(edge), Input::Sent(id));
         }
         self.feed(now, At::Edge(edge), Input::Unlinked);

@@ -131,6 +131,8 @@ pub(super) struct Stage<'a> {
     pub(super) failure: Option<RunError>,
     /// What arrives a second time, right after the first.
     pub(super) duplicates: VecDeque<Input>,
+    /// What an edge has said over a link that is over, and that it does not know to be.
+    pub(super) unheard: VecDeque<MessageId>,
     /// Edges whose user has not gone home yet.
     pub(super) edges_busy: u32,
     pub(super) faults: FaultPlan,
@@ -190,6 +192,7 @@ impl<'a> Stage<'a> {
             recording: setup.record.then(Recording::default),
             failure: None,
             duplicates: VecDeque::new(),
+            unheard: VecDeque::new(),
             edges_busy: setup.edges,
             faults: setup.faults.clone(),
             fault_stream: Seed(setup.faults.seed ^ seed.0).stream("weather", 0),
@@ -344,6 +347,11 @@ impl<'a> Stage<'a> {
                     None => arrived.push((session, round, count)),
                 }
             }
+            // What had arrived of its rounds is void.
+            Message::Open { request, .. } => {
+                let session = request.session;
+                self.node(edge).arrived.retain(|(s, _, _)| *s != session);
+            }
             Message::Close { session } => {
                 let session = *session;
                 self.node(edge).arrived.retain(|(s, _, _)| *s != session);
@@ -368,8 +376,10 @@ impl<'a> Stage<'a> {
             At::Cloud => (receiver(&message), Direction::Down),
         };
         if !self.is_linked(edge) {
-            assert_eq!(from, At::Cloud, "an edge says nothing without a link");
-            return self.queue.push(now, Occurrence::Unheard(id));
+            return match from {
+                At::Cloud => self.queue.push(now, Occurrence::Unheard(id)),
+                At::Edge(_) => self.unheard.push_back(id),
+            };
         }
         let bytes = self.format.message_bytes(&message);
         if direction == Direction::Up {
@@ -541,8 +551,7 @@ impl Node {
     pub(super) fn check_bytes(&self) -> Result<(), Violation> {
         for (name, wire) in [("uplink", &self.uplink), ("downlink", &self.downlink)] {
             let account = wire.past + *wire.link.account();
-            // A link that is over is empty.
-            let on_the_way = if self.connection.is_up() { wire.link.bytes_in_flight() } else { 0 };
+            let on_the_way = wire.link.bytes_in_flight();
             let carried: u64 = wire.carried.iter().map(|carried| carried.bytes).sum();
             let by_link = account.delivered + account.cancelled + wire.lost_by_link + on_the_way;
             let by_us = wire.received + account.cancelled + wire.lost + carried;
