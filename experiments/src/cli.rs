@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::chaos::Chaos;
 #[cfg(feature = "live")]
-pub(crate) use self::live::{Backend, LiveRun, Stage};
+pub(crate) use self::live::{Backend, LiveRun, LogForm, Stage};
 pub(crate) use self::live::{Cloud, Edge, PairChoice, Testbed};
 pub(crate) use self::models::{Doctor, Models, ModelsCheck, ModelsTrain};
 pub(crate) use self::trace::{Trace, TraceCheck, TraceExport, TraceInspect, TraceRecord};

@@ -15,7 +15,7 @@ use pipesd_core::account::Violation;
 use pipesd_core::event::Outcome;
 use pipesd_core::seed::Seed;
 use pipesd_sim::profile::Profile;
-use pipesd_sim::world::{Canary, RunError, RunResult, Setup};
+use pipesd_sim::world::{Canary, Outages, RunError, RunResult, Setup};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -34,9 +34,9 @@ struct Report {
     complete: u64,
     /// Runs in which an edge gave up, and said why.
     given_up: u64,
-    /// Runs with faults, and faults in them.
-    with_faults: u64,
-    faults: u64,
+    /// Runs in which an edge had to do without the cloud, and how often in the complete ones.
+    with_outages: u64,
+    outages: Outages,
     output_tokens: u64,
     edges: u64,
 }
@@ -108,12 +108,16 @@ fn sound(options: &Chaos, profile: &Profile, seeds: &[u64]) -> Result<()> {
         match run {
             Err(error) => failures.push(error),
             Ok((drawn, ended)) => {
-                report.with_faults += u64::from(!drawn.setup.faults.is_empty());
-                report.faults += drawn.setup.faults.faults.len() as u64;
                 report.edges += u64::from(drawn.setup.edges);
                 match ended {
                     Ended::GivenUp => report.given_up += 1,
                     Ended::Complete(result) => {
+                        let (all, one) = (&mut report.outages, result.outages);
+                        report.with_outages += u64::from(one != Outages::default());
+                        all.links_lost += one.links_lost;
+                        all.denied += one.denied;
+                        all.resumed += one.resumed;
+                        all.alone += one.alone;
                         report.complete += 1;
                         report.output_tokens += result.summary.output_tokens;
                     }
@@ -128,10 +132,14 @@ fn sound(options: &Chaos, profile: &Profile, seeds: &[u64]) -> Result<()> {
     if options.json {
         return output::print_json(&report);
     }
-    let Report { runs, complete, given_up, with_faults, faults, output_tokens, edges, .. } = report;
+    let Report { runs, complete, given_up, with_outages, outages, output_tokens, edges, .. } =
+        report;
+    let Outages { links_lost, denied, resumed, alone } = outages;
     output::print(&format!(
-        "{runs} runs, {edges} edges, {with_faults} with faults ({faults} in all): every text right\n\
-         {complete} complete ({output_tokens} tokens), {given_up} with a session given up, and why\n"
+        "{runs} runs of {edges} edges: every text is right\n\
+         {complete} complete ({output_tokens} tokens), {given_up} with a session given up, and why\n\
+         {with_outages} of the complete ones with outages: {links_lost} links lost, sessions denied \
+         {denied} times, taken up again {resumed} times, gone on alone {alone} times\n"
     ))
 }
 

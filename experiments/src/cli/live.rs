@@ -131,6 +131,15 @@ impl LiveRun {
     }
 }
 
+/// The form of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    /// A line of text for each event.
+    Text,
+    /// A JSON object for each.
+    Json,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Cloud {
     #[command(flatten)]
@@ -146,6 +155,12 @@ pub(crate) struct Cloud {
     /// Keep key and secret in FILE, so that the ticket stays the same; default: new ones each time.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+    /// Show metrics for Prometheus at http://ADDRESS:PORT/metrics.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Log links and sessions to stderr.
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) log: Option<LogForm>,
     /// End when the first edge has gone, or if none comes within 30 s.
     #[arg(long)]
     pub(crate) once: bool,
@@ -167,6 +182,13 @@ pub(crate) struct Edge {
     /// Use the network as it is: emulate no link.
     #[arg(long)]
     pub(crate) plain: bool,
+    /// What is done without a link: wait, or draft on alone, marking what is not verified, and have it
+    /// verified when the cloud is back. The same as --set offline=...
+    #[arg(long, value_name = "wait|draft")]
+    pub(crate) offline: Option<String>,
+    /// Keep what is committed in FILE as it comes; an edge that was killed goes on from there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Result;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use pipesd_core::seed::Seed;
 use pipesd_core::sharing::CloudCounts;
 use pipesd_core::time::Duration;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::edge::log_file;
 use super::scene::Scene;
 use super::{interrupted, metered};
+use crate::cli::LogForm;
+use crate::input::bad_input;
 
 /// How a cloud is run.
 pub(crate) struct Options<'a> {
@@ -28,6 +31,8 @@ pub(crate) struct Options<'a> {
     pub(crate) once: Option<Duration>,
     /// Where the log goes.
     pub(crate) log: Option<&'a Path>,
+    /// Where metrics are shown.
+    pub(crate) metrics: Option<SocketAddr>,
     /// Is given the ticket, on a line of its own.
     pub(crate) announce: &'a dyn Fn(&str) -> Result<()>,
 }
@@ -44,6 +49,30 @@ pub(crate) struct Served {
     pub(crate) energy: Vec<Reading>,
 }
 
+/// Has the cloud's log written to stderr from now on.
+pub(crate) fn log_to_stderr(form: LogForm) {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // An error: there is one already.
+    let _ = match form {
+        LogForm::Text => log.with_ansi(false).try_init(),
+        LogForm::Json => log.json().try_init(),
+    };
+}
+
+/// Serves the page that Prometheus reads, on the runtime that this is called on.
+fn show_metrics(address: SocketAddr) -> Result<()> {
+    let bad = |error: &dyn std::fmt::Display| bad_input!("--metrics {address}: {error}");
+    let page = PrometheusBuilder::new().with_http_listener(address).build();
+    let (recorder, page) = page.map_err(|error| bad(&error))?;
+    metrics::set_global_recorder(recorder).map_err(|error| bad(&error))?;
+    tokio::spawn(async move {
+        if page.await.is_err() {
+            eprintln!("--metrics {address}: the page is shown no longer");
+        }
+    });
+    Ok(())
+}
+
 /// Serves until Ctrl-C, or once.
 pub(crate) fn serve(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     super::runtime()?.block_on(serve_async(scene, options))
@@ -57,6 +86,9 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     let server = Server::bind(options.listen, &identity, &scene.settings())?;
     let address = options.advertise.unwrap_or_else(|| server.address());
     (options.announce)(&server.ticket(address).to_string())?;
+    if let Some(address) = options.metrics {
+        show_metrics(address)?;
+    }
     let mut setup = CloudSetup::new(scene.setup.cloud, Seed(scene.seed));
     setup.record = options.log.map(log_file).transpose()?;
     setup.patience = scene.patience();

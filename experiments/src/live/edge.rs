@@ -17,6 +17,7 @@ use pipesd_hw::energy::Reading;
 use pipesd_hw::net::Ways;
 use pipesd_hw::transport::{Ticket, TransportError, connect};
 
+use super::journal::Journal;
 use super::scene::Scene;
 use super::{interrupted, metered};
 
@@ -38,6 +39,8 @@ pub(crate) struct Options<'a> {
     pub(crate) emulate: bool,
     /// Where the log goes.
     pub(crate) log: Option<&'a Path>,
+    /// Where what is committed is kept.
+    pub(crate) journal: Option<&'a Path>,
     /// Who is told each event.
     pub(crate) observer: Option<Observer>,
 }
@@ -64,9 +67,21 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
     let config = scene.setup.edge_config(seed, scene.edge);
     let mut setup = EdgeSetup::new(scene.edge, config, vocabulary, seed);
     setup.record = options.log.map(log_file).transpose()?;
-    setup.observer = options.observer;
+    let all = scene.requests();
+    let (rest, observer) = match options.journal {
+        None => (all.into_iter().enumerate().collect::<Vec<_>>(), options.observer),
+        Some(path) => {
+            let journal = Journal::open(path, &all)?;
+            let rest = journal.rest(all);
+            let numbers = rest.iter().map(|(number, _)| *number).collect();
+            (rest, Some(journal.observer(numbers, options.observer)))
+        }
+    };
+    setup.observer = Some(telling_of_outages(observer));
     setup.patience = scene.patience();
-    let requests = one_after_another(scene.requests());
+    let begun: Vec<(usize, usize)> =
+        rest.iter().map(|(number, request)| (*number, request.text.len())).collect();
+    let requests = one_after_another(rest.into_iter().map(|(_, request)| request).collect());
     let link = (transport, events);
     let dial = QuicDial { ticket: ticket.clone(), settings, emulation: emulation.clone() };
     let run = drive_roaming_edge(setup, scene.draft(), link, &dial, requests, interrupted());
@@ -77,10 +92,32 @@ async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> R
         tokio::time::sleep(emulation.uplink.propagation + LAST_PACKET).await;
     }
     let report = report?;
-    check_texts(scene, &report.texts)?;
+    check_texts(scene, &begun, &report.texts)?;
     let late = scene.playback().map(|playback| playback.overshoots());
     let overshoot = late.and_then(|late| late.get(late.len() / 2).copied());
     Ok(Decoded { report, ways: stats.stats().emulated, overshoot, energy })
+}
+
+/// Says on stderr when the cloud is away and when it is back; `other` is told everything.
+fn telling_of_outages(mut other: Option<Observer>) -> Observer {
+    Box::new(move |stamped: &Stamped| {
+        let is_told = match stamped.event {
+            // Of the tries fewer and fewer.
+            Event::LinkTried { attempt, .. } => attempt.is_power_of_two(),
+            Event::LinkLost
+            | Event::LinkBack { .. }
+            | Event::SessionSuspended { .. }
+            | Event::WentAlone { .. }
+            | Event::SessionResumed { .. } => true,
+            _ => false,
+        };
+        if is_told {
+            eprintln!("{stamped}");
+        }
+        if let Some(other) = &mut other {
+            other(stamped);
+        }
+    })
 }
 
 /// More than the last packet takes through the bottleneck's queue: 64 kB at 10 Mbit/s.
@@ -111,15 +148,17 @@ fn explained(error: TransportError) -> anyhow::Error {
 
 /// What was committed must be what the target alone would have written: each text, and all of it. What a
 /// pair's target writes is not known here.
-fn check_texts(scene: &Scene, texts: &[Text]) -> Result<()> {
-    let requests = scene.requests().len();
+///
+/// `begun`: each text's number, and how many of its tokens were there before.
+fn check_texts(scene: &Scene, begun: &[(usize, usize)], texts: &[Text]) -> Result<()> {
+    let requests = begun.len();
     anyhow::ensure!(texts.len() == requests, "{} of {requests} texts were decoded", texts.len());
-    for (number, text) in texts.iter().enumerate() {
+    for (&(number, before), text) in begun.iter().zip(texts) {
         let session = text.session;
         let whole = text.outcome.is_some_and(Outcome::is_complete);
         anyhow::ensure!(whole, "{session} has not come to its end");
         let Some(playback) = scene.playback() else { continue };
-        let truth = playback.truth(number);
+        let truth = playback.truth(number).split_off(before);
         let wrong = text.tokens.iter().zip(&truth).position(|(ours, truth)| ours != truth);
         if let Some(position) = wrong {
             anyhow::bail!(

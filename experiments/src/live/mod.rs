@@ -7,6 +7,7 @@
 //! | [`models`] | the models of a pair, as far as an end needs them |
 //! | [`edge`] | one edge in this process |
 //! | [`cloud`] | one cloud in this process |
+//! | [`journal`] | what an edge has committed, kept for when it is killed |
 //! | [`pair`] | an edge here and a cloud in a process of its own |
 //! | [`report`] | what a live run is summed up as |
 //! | [`recording`] | a folder of run logs, and the profile that is made of it |
@@ -24,6 +25,7 @@ pub(crate) mod cloud;
 pub(crate) mod edge;
 pub(crate) mod edge_only;
 pub(crate) mod fidelity;
+pub(crate) mod journal;
 pub(crate) mod lossless;
 pub(crate) mod models;
 pub(crate) mod modes;

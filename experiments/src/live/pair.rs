@@ -54,7 +54,7 @@ pub(crate) fn run(
     let mut cloud = start_cloud(scene, folder)?;
     let (mut stdout, ticket) = cloud.ticket().map_err(|error| cloud.explain(error))?;
     let log = folder.map(|folder| folder.join(EDGE_LOG));
-    let options = edge::Options { emulate, log: log.as_deref(), observer };
+    let options = edge::Options { emulate, log: log.as_deref(), journal: None, observer };
     let decoded = edge::decode(scene, &ticket, options).map_err(|error| cloud.explain(error))?;
     let served = cloud.finish(&mut stdout)?;
     Ok(Paired { decoded, served })

@@ -32,7 +32,7 @@ use self::answers::{Answers, Real};
 pub use self::canary::Canary;
 use self::models::Texts;
 pub(crate) use self::models::Truth;
-pub use self::outages::SILENCE;
+pub use self::outages::{Outages, SILENCE};
 use self::stage::{At, Direction, Occurrence, Stage};
 use crate::energy::{self, Usage};
 use crate::link::{LinkAccount, LinkConfig};
@@ -96,6 +96,8 @@ pub struct RunResult {
     pub links: Vec<[LinkAccount; 2]>,
     /// What each edge's tuner did; None: not tuned.
     pub tuning: Vec<Option<TuningCounts>>,
+    /// How often they had to do without the cloud.
+    pub outages: Outages,
     /// Events that the engine processed.
     pub occurrences: u64,
     /// If asked for.
@@ -370,6 +372,7 @@ impl<'a> World<'a> {
             counts,
             links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),
             tuning: self.edges.iter().map(Edge::tuning_counts).collect(),
+            outages: self.stage.outages,
             occurrences,
             recording: self.stage.recording,
         }

@@ -8,10 +8,12 @@
 
 use pipesd_core::cloud::Cloud;
 use pipesd_core::contract::Input;
+use pipesd_core::event::{Event, Suspension};
 use pipesd_core::fault::{Way, Weather};
 use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
 use pipesd_core::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
 
 use super::stage::{At, Direction, Occurrence, Stage};
 use super::{World, edge_of};
@@ -23,6 +25,31 @@ pub const SILENCE: Duration = Duration::from_millis(1500);
 const TRY: Duration = Duration::from_millis(600);
 /// What was lost is sent again about so long after the way is open again.
 const RETRANSMISSION: Duration = Duration::from_millis(50);
+
+/// How often the edges of a run had to do without the cloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outages {
+    /// Links lost.
+    pub links_lost: u64,
+    /// Sessions that were denied or evicted, each time.
+    pub denied: u64,
+    /// Sessions that were taken up again behind their text.
+    pub resumed: u64,
+    /// Sessions that went on without a link.
+    pub alone: u64,
+}
+
+impl Outages {
+    pub(super) const fn record(&mut self, event: &Event) {
+        match event {
+            Event::LinkLost => self.links_lost += 1,
+            Event::SessionSuspended { cause: Suspension::Denied(_), .. } => self.denied += 1,
+            Event::SessionResumed { .. } => self.resumed += 1,
+            Event::WentAlone { .. } => self.alone += 1,
+            _ => {}
+        }
+    }
+}
 
 /// An edge's connection.
 #[derive(Clone, Copy, Debug)]

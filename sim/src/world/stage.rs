@@ -17,7 +17,7 @@ use pipesd_core::time::{Duration, Instant};
 use pipesd_core::tuner::Fit;
 
 use super::answers::{Answers, End};
-use super::outages::{Connection, Outage, receiver};
+use super::outages::{Connection, Outage, Outages, receiver};
 use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, link_in_run, session_id};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
@@ -138,6 +138,7 @@ pub(super) struct Stage<'a> {
     pub(super) faults: FaultPlan,
     pub(super) fault_stream: Stream,
     pub(super) fault_draws: u64,
+    pub(super) outages: Outages,
     pub(super) cloud_is_up: bool,
     /// How often it was started anew.
     pub(super) cloud_life: u32,
@@ -197,6 +198,7 @@ impl<'a> Stage<'a> {
             faults: setup.faults.clone(),
             fault_stream: Seed(setup.faults.seed ^ seed.0).stream("weather", 0),
             fault_draws: 0,
+            outages: Outages::default(),
             cloud_is_up: true,
             cloud_life: 0,
             profile: Arc::clone(&setup.profile),
@@ -511,6 +513,7 @@ impl<'a> Stage<'a> {
         }
         let At::Edge(edge) = at else { return self.cloud_ledger.record(now, &event) };
         self.node(edge).ledger.record(now, &event);
+        self.outages.record(&event);
         if let Event::Committed { session, position, token } = event
             && let Some(truth) = self.answers.truth(session, position)
             && truth != token

@@ -24,6 +24,9 @@ pub(crate) fn cloud(options: &Cloud) -> Result<()> {
     let choice = Choice::from(&options.configuration);
     let scene = load(&choice, &options.run, End::Cloud)?;
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
+    if let Some(form) = options.log {
+        serving::log_to_stderr(form);
+    }
     let announce = |ticket: &str| {
         if !options.run.json {
             eprintln!("this is the ticket; an edge connects with: pipesd edge --connect -");
@@ -38,6 +41,7 @@ pub(crate) fn cloud(options: &Cloud) -> Result<()> {
             identity: options.identity.as_deref(),
             once: options.once.then_some(ONCE_PATIENCE),
             log: log.as_deref(),
+            metrics: options.metrics,
             announce: &announce,
         },
     )?;
@@ -60,6 +64,7 @@ pub(crate) fn edge(options: &Edge) -> Result<()> {
     if !choice.sets.iter().any(|set| set.starts_with("payload=")) {
         choice.sets.push("payload=ids".to_owned());
     }
+    choice.sets.extend(options.offline.iter().map(|offline| format!("offline={offline}")));
     let mut scene = load(&choice, &options.run, End::Edge)?;
     scene.edge = options.edge;
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::EDGE_LOG));
@@ -68,7 +73,12 @@ pub(crate) fn edge(options: &Edge) -> Result<()> {
     let decoded = decoding::decode(
         &scene,
         &ticket,
-        decoding::Options { emulate, log: log.as_deref(), observer },
+        decoding::Options {
+            emulate,
+            log: log.as_deref(),
+            journal: options.journal.as_deref(),
+            observer,
+        },
     )?;
     let number = if scene.edge == 0 { String::new() } else { format!(" --edge {}", scene.edge) };
     let command = format!("edge --connect @FILE{number}");
