@@ -98,6 +98,16 @@ impl Scene {
         Ok(Self { choice, configuration, seed, tokens, edge, setup, models, since })
     }
 
+    /// The same for the edge numbered `edge`. A plan by chance is of one edge: this one.
+    pub(crate) fn become_edge(&mut self, edge: u32) {
+        self.edge = edge;
+        if self.choice.sets.iter().any(|set| set.starts_with("faults=random:")) {
+            for fault in &mut self.setup.faults.faults {
+                fault.edge = fault.edge.map(|_| edge);
+            }
+        }
+    }
+
     /// What the simulator says of the run \[ms per token\]; of a pair's, with the profile's texts.
     pub(crate) fn simulated_tpt_ms(&self) -> Result<f64> {
         Ok(pipesd_sim::world::run(&self.setup, Seed(self.seed))?.summary.tpt_ms)

@@ -1,10 +1,13 @@
 //! The program as a user meets it.
 
 mod commands;
+mod faults;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "models")]
 mod models;
+#[cfg(feature = "live")]
+mod outages;
 mod page;
 #[cfg(feature = "models")]
 mod pairs;

@@ -66,7 +66,7 @@ pub(crate) fn edge(options: &Edge) -> Result<()> {
     }
     choice.sets.extend(options.offline.iter().map(|offline| format!("offline={offline}")));
     let mut scene = load(&choice, &options.run, End::Edge)?;
-    scene.edge = options.edge;
+    scene.become_edge(options.edge);
     let log = options.run.record.as_ref().map(|folder| folder.join(pair::EDGE_LOG));
     let emulate = !options.plain;
     let observer = observer(&scene, options.run.json);

@@ -1,0 +1,244 @@
+//! The live testbed when links are cut, processes are killed, and many edges share a cloud.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::{folder, text, write};
+
+/// Short steps, so that kills fall among many rounds.
+const QUICK: &[&str] = &[
+    "--set",
+    "draft_ms=4",
+    "--set",
+    "draft_sd_ms=0",
+    "--set",
+    "verify_base_ms=5",
+    "--set",
+    "overhead_ms=1",
+];
+
+/// A cloud that can be killed and started again where it was.
+struct Cloud {
+    folder: PathBuf,
+    port: u16,
+    arguments: Vec<String>,
+    child: Child,
+}
+
+impl Cloud {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        // Free now, and with luck so for as long as the test takes.
+        let probe = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let port = probe.local_addr().expect("its address").port();
+        drop(probe);
+        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let child = Self::spawn(folder, port, &arguments);
+        Self { folder: folder.to_owned(), port, arguments, child }
+    }
+
+    fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
+        let identity = folder.join("identity");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+            .args([
+                "cloud",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--identity",
+                text(&identity),
+            ])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a cloud");
+        let mut ticket = String::new();
+        let mut said = BufReader::new(child.stdout.as_mut().expect("piped"));
+        said.read_line(&mut ticket).expect("a ticket");
+        write(folder, "ticket", &ticket);
+        child
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("it was alive");
+        self.child.wait().expect("a child");
+    }
+
+    fn restart(&mut self) {
+        self.child = Self::spawn(&self.folder, self.port, &self.arguments);
+    }
+
+    /// Resident memory \[kB\].
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("Linux tells");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
+        line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn edge(folder: &Path, name: &str, arguments: &[&str]) -> Child {
+    let log = fs::File::create(folder.join(format!("{name}.err"))).expect("a file of the test");
+    let out = fs::File::create(folder.join(format!("{name}.out"))).expect("a file of the test");
+    Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args(["edge", "--connect", &format!("@{}", text(&folder.join("ticket")))])
+        .args(arguments)
+        .stdout(out)
+        .stderr(log)
+        .spawn()
+        .expect("an edge")
+}
+
+/// Waits for an edge, and says what it said if it failed or takes too long.
+fn done(mut child: Child, folder: &Path, name: &str, within: Duration) {
+    let begun = Instant::now();
+    loop {
+        let said = || fs::read_to_string(folder.join(format!("{name}.err"))).unwrap_or_default();
+        match child.try_wait().expect("a child") {
+            Some(status) => return assert!(status.success(), "{name}: {status}: {}", said()),
+            None if begun.elapsed() > within => {
+                let _ = child.kill();
+                panic!("{name} is stuck: {}", said());
+            }
+            None => sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// A number that the environment may give.
+fn given(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// What a journal says of the texts, in order.
+fn journal(folder: &Path, name: &str) -> String {
+    let text = fs::read_to_string(folder.join(name)).expect("a journal");
+    text.lines().skip(1).map(|line| format!("{line}\n")).collect()
+}
+
+/// `PIPESD_KILLS` (12): how often somebody is killed.
+#[test]
+fn the_text_is_right_however_often_cloud_and_edge_are_killed() {
+    let folder = folder("kills");
+    let kills = given("PIPESD_KILLS", 12);
+    let tokens = (65 * kills).to_string();
+    let common = [QUICK, &["--tokens", &tokens]].concat();
+    let mut cloud = Cloud::start(&folder, &common);
+    let arguments = |journal: &str| {
+        let own = ["--plain", "--set", "waiting_depth=2", "--journal"].map(str::to_owned);
+        let all = common.iter().map(|word| (*word).to_owned()).chain(own);
+        all.chain([text(&folder.join(journal)).to_owned()]).collect::<Vec<_>>()
+    };
+    let start = |journal: &str| {
+        let arguments = arguments(journal);
+        edge(&folder, journal, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let mut killed = start("killed");
+    // By chance, and the same each time.
+    let mut state = 7_u64;
+    for kill in 0..kills {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        sleep(Duration::from_millis(60 + (state >> 33) % 500));
+        if kill % 2 == 0 {
+            let _ = killed.kill();
+            killed.wait().expect("a child");
+            killed = start("killed");
+        } else {
+            cloud.kill();
+            sleep(Duration::from_millis((state >> 20) % 200));
+            cloud.restart();
+        }
+    }
+    done(killed, &folder, "killed", Duration::from_secs(120));
+    done(start("calm"), &folder, "calm", Duration::from_secs(120));
+    assert_eq!(journal(&folder, "killed"), journal(&folder, "calm"));
+    assert!(journal(&folder, "calm").lines().count() as u64 > 60 * kills);
+}
+
+#[test]
+fn a_link_that_was_cut_is_resumed_within_a_second_and_nothing_is_said_twice() {
+    let folder = folder("cut");
+    let plan = "
+        [[fault]]
+        kind = 'cut'
+        at_ms = 1500
+        lasts_ms = 3500
+        [[fault]]
+        kind = 'move'
+        at_ms = 6500
+        ";
+    let plan = write(&folder, "faults.toml", plan);
+    let faults = format!("faults={plan}");
+    let _cloud = Cloud::start(&folder, &[]);
+    for offline in ["wait", "draft"] {
+        let child = edge(&folder, offline, &["--set", &faults, "--offline", offline]);
+        done(child, &folder, offline, Duration::from_secs(60));
+        let said = fs::read_to_string(folder.join(format!("{offline}.err"))).expect("its words");
+        let at = |words: &str| {
+            let line = said.lines().find(|line| line.contains(words));
+            let line = line.unwrap_or_else(|| panic!("`{words}` is not in: {said}"));
+            line.split_whitespace().next().expect("a time").parse::<f64>().expect("a number")
+        };
+        assert!((1500.0..4500.0).contains(&at("loses the link")), "{said}");
+        let resumed = at("resumes s0");
+        assert!((5000.0..6000.0).contains(&resumed), "{resumed}: {said}");
+        assert_eq!(said.contains("alone from"), offline == "draft", "{said}");
+        // The address changes under QUIC: the link stays.
+        assert_eq!(said.matches("loses the link").count(), 1, "{said}");
+    }
+}
+
+/// `PIPESD_CHAOS_SECONDS` (60): how long it takes at least.
+#[test]
+fn sixteen_edges_under_faults_commit_the_right_text_and_the_cloud_does_not_grow() {
+    let folder = folder("sixteen");
+    let seconds = given("PIPESD_CHAOS_SECONDS", 60);
+    // Alone at the cloud an edge makes about ten tokens a second; sixteen make fewer each.
+    let tokens = (seconds * 5).to_string();
+    let common = ["--tokens", &tokens, "--set", "verify_batch=8"];
+    let mut cloud = Cloud::start(&folder, &[&common[..], &["--set", "sessions_max=14"]].concat());
+    let begun = Instant::now();
+    let edges: Vec<Child> = (0..16)
+        .map(|number| {
+            // Each has a plan of its own; those of all edges are not for one that is alone in it.
+            let (own, seed) = (number.to_string(), format!("faults=random:{number}"));
+            let offline = if number % 2 == 0 { "wait" } else { "draft" };
+            let plan = ["--edge", &own, "--set", &seed, "--offline", offline];
+            edge(&folder, &own, &[&common[..], &plan].concat())
+        })
+        .collect();
+    let half = Duration::from_secs(seconds / 4);
+    sleep(half);
+    cloud.kill();
+    sleep(Duration::from_secs(2));
+    cloud.restart();
+    sleep(half.max(Duration::from_secs(5)));
+    let early = cloud.memory();
+    sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
+    let late = cloud.memory();
+    for (number, child) in edges.into_iter().enumerate() {
+        let within = Duration::from_secs(120 + 3 * seconds).saturating_sub(begun.elapsed());
+        done(child, &folder, &number.to_string(), within);
+    }
+    assert!(late < early + early / 2, "{early} kB, and later {late} kB");
+    let said = |number: u32| fs::read_to_string(folder.join(format!("{number}.err")));
+    let all: String = (0..16).map(|number| said(number).expect("its words")).collect();
+    let resumed = all.matches(" resumes s").count();
+    assert!(resumed >= 16, "each has lost the cloud that was killed: {resumed}");
+    println!(
+        "{resumed} resumed, {early} kB then {late} kB, {:.0} s",
+        begun.elapsed().as_secs_f64()
+    );
+}
