@@ -212,6 +212,10 @@ pub(crate) struct Testbed {
     /// 200 prompts (--requests) in virtual time and over QUIC, 5 over emulated links.
     #[arg(long, conflicts_with = "fidelity")]
     pub(crate) lossless: bool,
+    /// 1, 4 and 16 edges that share a cloud, NAVs verified one by one and in shared passes, live and
+    /// simulated (resumable).
+    #[arg(long, conflicts_with_all = ["fidelity", "lossless", "modes", "plain"])]
+    pub(crate) shared: bool,
     /// With --lossless: this stage alone.
     #[arg(long, value_enum, requires = "lossless")]
     pub(crate) stage: Option<Stage>,

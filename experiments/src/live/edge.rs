@@ -54,7 +54,11 @@ pub(crate) fn decode(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Re
     super::runtime()?.block_on(decode_async(scene, ticket, options))
 }
 
-async fn decode_async(scene: &Scene, ticket: &Ticket, options: Options<'_>) -> Result<Decoded> {
+pub(crate) async fn decode_async(
+    scene: &Scene,
+    ticket: &Ticket,
+    options: Options<'_>,
+) -> Result<Decoded> {
     let emulation = options.emulate.then(|| scene.emulation());
     let settings = scene.settings();
     let link = tokio::select! {

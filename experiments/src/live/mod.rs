@@ -16,6 +16,7 @@
 //! | [`modes`] | all methods and all ways to deploy, in one table |
 //! | [`tune`] | thresholds found by live runs |
 //! | [`lossless`] | every text of a pair against the target's own |
+//! | [`shared`] | edges that share a cloud, live and simulated |
 //! | [`table`] | cells of the paper's Table 1, live |
 //! | [`virtual_time`] | real models behind the simulator's links |
 //!
@@ -33,6 +34,7 @@ pub(crate) mod pair;
 pub(crate) mod recording;
 pub(crate) mod report;
 pub(crate) mod scene;
+pub(crate) mod shared;
 pub(crate) mod table;
 pub(crate) mod tune;
 pub(crate) mod virtual_time;

@@ -51,7 +51,7 @@ pub(crate) fn run(
     emulate: bool,
     observer: Option<Observer>,
 ) -> Result<Paired> {
-    let mut cloud = start_cloud(scene, folder)?;
+    let mut cloud = start_cloud(scene, folder, true)?;
     let (mut stdout, ticket) = cloud.ticket().map_err(|error| cloud.explain(error))?;
     let log = folder.map(|folder| folder.join(EDGE_LOG));
     let options = edge::Options { emulate, log: log.as_deref(), journal: None, observer };
@@ -60,8 +60,15 @@ pub(crate) fn run(
     Ok(Paired { decoded, served })
 }
 
+/// A cloud for any number of edges, until it is dropped.
+pub(crate) fn serve(scene: &Scene) -> Result<(Cloud, Ticket)> {
+    let mut cloud = start_cloud(scene, None, false)?;
+    let (_, ticket) = cloud.ticket().map_err(|error| cloud.explain(error))?;
+    Ok((cloud, ticket))
+}
+
 /// A child that does not outlive its owner.
-struct Cloud(Child);
+pub(crate) struct Cloud(Child);
 
 impl Drop for Cloud {
     fn drop(&mut self) {
@@ -127,10 +134,13 @@ impl Cloud {
     }
 }
 
-fn start_cloud(scene: &Scene, folder: Option<&Path>) -> Result<Cloud> {
+fn start_cloud(scene: &Scene, folder: Option<&Path>, once: bool) -> Result<Cloud> {
     let program = std::env::current_exe().context("this program does not know where it is")?;
     let mut command = Command::new(program);
-    command.args(["cloud", "--listen", "127.0.0.1:0", "--once", "--json"]);
+    command.args(["cloud", "--listen", "127.0.0.1:0", "--json"]);
+    if once {
+        command.arg("--once");
+    }
     command.args(["--seed", &scene.seed.to_string(), "--tokens", &scene.tokens.to_string()]);
     let choice = &scene.choice;
     command.args(["--profile", &choice.profile, "--scenario", &choice.scenario]);

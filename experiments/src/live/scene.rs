@@ -110,7 +110,12 @@ impl Scene {
 
     /// What the simulator says of the run \[ms per token\]; of a pair's, with the profile's texts.
     pub(crate) fn simulated_tpt_ms(&self) -> Result<f64> {
-        Ok(pipesd_sim::world::run(&self.setup, Seed(self.seed))?.summary.tpt_ms)
+        let mut setup = self.setup.clone();
+        // There this edge is the first.
+        for fault in &mut setup.faults.faults {
+            fault.edge = fault.edge.map(|edge| if edge == self.edge { 0 } else { u32::MAX });
+        }
+        Ok(pipesd_sim::world::run(&setup, Seed(self.seed))?.summary.tpt_ms)
     }
 
     /// About how long the run takes \[ms\], as the simulator says.

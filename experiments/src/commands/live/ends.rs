@@ -14,7 +14,9 @@ use crate::input::{Choice, bad_input, live_command};
 use crate::live::models::End;
 use crate::live::report::Report;
 use crate::live::scene::Scene;
-use crate::live::{cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording};
+use crate::live::{
+    cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording, shared,
+};
 use crate::output;
 
 /// A cloud that serves once waits so long for its edge.
@@ -123,6 +125,9 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
     }
     if options.modes {
         return modes::run(options);
+    }
+    if options.shared {
+        return shared::run(options);
     }
     let choice = Choice::from(&options.configuration);
     let scene = load(&choice, &options.run, End::Edge)?;
