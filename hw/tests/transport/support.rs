@@ -76,7 +76,7 @@ pub(crate) fn affine(mbps: u64, round_trip_ms: u64) -> Emulation {
         seed: Seed(5),
         edge: 0,
         faults: std::sync::Arc::default(),
-        since: std::time::Instant::now(),
+        since: Instant::now(),
     }
 }
 
