@@ -112,7 +112,7 @@ fn requests() -> Vec<Request> {
 async fn run<A: Arrivals>(
     entry: &str,
     record: bool,
-    end: (impl Transport, impl Events),
+    end: (impl Transport + 'static, impl Events),
     mut arrivals: A,
 ) -> EdgeReport {
     let mut edge = EdgeSetup::new(0, config(entry), 32_000, Seed(1));

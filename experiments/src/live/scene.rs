@@ -2,7 +2,6 @@
 //! Both ends make it from the same words, so that they play the same texts, or load one pair.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 use pipesd_core::message::Request;
@@ -15,7 +14,7 @@ use pipesd_hw::backend::emulated::{EmulatedDraft, EmulatedTarget, Latencies, Pla
 use pipesd_hw::backend::stalling::Stalling;
 use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
 use pipesd_hw::driver::Patience;
-use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
+use pipesd_hw::net::{Beginning, Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::Settings;
 use pipesd_sim::export::{self, ROLLOUT_STEPS_MIN};
 use pipesd_sim::link::{AffineConfig, LinkConfig};
@@ -59,7 +58,7 @@ pub(crate) struct Scene {
     pub(crate) setup: Setup,
     pub(crate) models: Models,
     /// When the run began: its faults are counted from there.
-    pub(crate) since: Instant,
+    pub(crate) since: Beginning,
 }
 
 impl Scene {
@@ -94,7 +93,7 @@ impl Scene {
             }
         };
         let (choice, edge) = (choice.clone(), 0);
-        let since = Instant::now();
+        let since = Beginning::now();
         Ok(Self { choice, configuration, seed, tokens, edge, setup, models, since })
     }
 

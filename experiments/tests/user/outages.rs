@@ -1,5 +1,11 @@
 //! The live testbed when links are cut, processes are killed, and many edges share a cloud.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what is tested happens in real time, to other processes"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;

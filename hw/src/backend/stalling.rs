@@ -6,31 +6,29 @@ use pipesd_core::blob::Blob;
 use pipesd_core::contract::VerifyBlock;
 use pipesd_core::fault::FaultPlan;
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
-use pipesd_core::time::{Duration, nanos};
 use pipesd_core::verification::{Decision, Sampling};
 
 use super::{ModelError, TargetModel};
 use crate::driver::clock::wait_until;
+use crate::net::Beginning;
 
 /// A target model whose calls take as much longer as the plan stalls them.
 pub struct Stalling<M> {
     model: M,
     plan: FaultPlan,
-    since: Instant,
+    since: Beginning,
 }
 
 impl<M> Stalling<M> {
     /// `model` under `plan`, whose times are counted from `since`.
-    pub const fn new(model: M, plan: FaultPlan, since: Instant) -> Self {
+    pub const fn new(model: M, plan: FaultPlan, since: Beginning) -> Self {
         Self { model, plan, since }
     }
 
     /// Ends a call that began at `start`.
     fn finish(&self, start: Instant) {
-        let at = |instant: Instant| nanos(instant.saturating_duration_since(self.since));
-        let begun = pipesd_core::time::Instant::from_nanos(at(start));
-        let end = self.plan.stalled_end(begun, start.elapsed());
-        wait_until(self.since + Duration::from_nanos(end.as_nanos()));
+        let end = self.plan.stalled_end(self.since.until(start), start.elapsed());
+        wait_until(self.since.at(end));
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use pipesd_core::fault::FaultPlan;
 use pipesd_core::seed::Seed;
-use pipesd_core::time::Duration;
+use pipesd_core::time::{Duration, Instant, nanos};
 
 pub use self::shaper::{Fate, Overflow, Shaper, ShaperConfig};
 pub use self::socket::{WayAccount, Ways};
@@ -51,7 +51,31 @@ pub struct Emulation {
     /// What goes wrong besides, counted from `since`.
     pub faults: Arc<FaultPlan>,
     /// When the run began.
-    pub since: std::time::Instant,
+    pub since: Beginning,
+}
+
+/// When a run began: its faults are counted from there, over all its links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning(std::time::Instant);
+
+impl Beginning {
+    /// It begins.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// How far `at` is into the run.
+    #[must_use]
+    pub fn until(self, at: std::time::Instant) -> Instant {
+        Instant::from_nanos(nanos(at.saturating_duration_since(self.0)))
+    }
+
+    /// The other way round.
+    #[must_use]
+    pub fn at(self, at: Instant) -> std::time::Instant {
+        self.0 + Duration::from_nanos(at.as_nanos())
+    }
 }
 
 impl Emulation {

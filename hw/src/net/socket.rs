@@ -456,7 +456,7 @@ mod tests {
     use pipesd_core::time::Duration;
 
     use super::*;
-    use crate::net::ShaperConfig;
+    use crate::net::{Beginning, ShaperConfig};
 
     fn emulation() -> Emulation {
         let plain = ShaperConfig::plain(Rate::Constant(100_000_000), Duration::from_millis(1));
@@ -470,7 +470,7 @@ mod tests {
             seed: Seed(1),
             edge: 0,
             faults: Arc::default(),
-            since: std::time::Instant::now(),
+            since: Beginning::now(),
         }
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use pipesd_core::fault::{FaultPlan, Way};
 use pipesd_core::seed::{Seed, Stream};
-use pipesd_core::time::{Duration, Instant, nanos};
+use pipesd_core::time::{Duration, Instant};
 
-use super::Emulation;
+use super::{Beginning, Emulation};
 
 /// What becomes of a packet besides what its shaper says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Meeting {
 #[derive(Debug)]
 pub(super) struct Faults {
     plan: Arc<FaultPlan>,
-    since: std::time::Instant,
+    since: Beginning,
     edge: u32,
     chances: [Stream; 2],
     packets: [u64; 2],
@@ -55,7 +55,7 @@ impl Faults {
     }
 
     fn now(&self) -> Instant {
-        Instant::from_nanos(nanos(self.since.elapsed()))
+        self.since.until(std::time::Instant::now())
     }
 
     /// Whether the edge has another address from now on.

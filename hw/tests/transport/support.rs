@@ -10,7 +10,7 @@ use pipesd_core::payload::{Payload, WireFormat};
 use pipesd_core::rate::Rate;
 use pipesd_core::seed::Seed;
 use pipesd_core::verification::Evidence;
-use pipesd_hw::net::{Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
+use pipesd_hw::net::{Beginning, Emulation, Overflow, QUIC_OVERHEAD, ShaperConfig};
 use pipesd_hw::transport::{Arrival, Identity, Link, LinkEvent, Server, Settings, connect};
 
 /// Fails rather than hangs.
@@ -76,7 +76,7 @@ pub(crate) fn affine(mbps: u64, round_trip_ms: u64) -> Emulation {
         seed: Seed(5),
         edge: 0,
         faults: std::sync::Arc::default(),
-        since: Instant::now(),
+        since: Beginning::now(),
     }
 }
 
