@@ -2,12 +2,13 @@
 
 use clap::Args;
 
-/// Run many random methods, links, clouds and fault plans in virtual time, and check that every text is right.
-/// With --canary: check that a saboteur is caught by the very same runs.
+/// Run many random methods, links, clouds and fault plans in virtual time, and check that every text is
+/// right. With --canary: check that a saboteur is caught by the very same runs.
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
     /// Runs, with seeds SEED, SEED+1, ...
-    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) runs: u32,
     /// The first run's seed.
     #[arg(long, default_value_t = 1)]

@@ -1,4 +1,4 @@
-//! What an edge has committed, kept in a file as it comes, so that an edge that was killed goes on from there.
+//! What an edge has committed, kept in a file as it comes: an edge that was killed goes on from there.
 //!
 //! A line is a request's number and a token, or the number and `end`. The first line says whose it is: a
 //! journal of other requests is refused. A last line that was cut short is as if it had not been written.

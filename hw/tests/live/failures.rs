@@ -354,6 +354,6 @@ fn the_sessions_of_an_edge_that_goes_away_are_closed_at_the_cloud() {
     report.expect("the cloud only loses a link");
     let text = log.text();
     let last = text.lines().last().expect("a log");
-    assert!(last.contains("\"Close\""), "the session was closed: {last}");
+    assert!(last.contains("session_dropped"), "the session was closed: {last}");
     pipesd_hw::record::replay(&log.read("cloud.log")).expect("whole");
 }
