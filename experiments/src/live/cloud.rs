@@ -27,7 +27,7 @@ pub(crate) struct Options<'a> {
     pub(crate) advertise: Option<SocketAddr>,
     /// Where its key is kept; None: a new one each time.
     pub(crate) identity: Option<&'a Path>,
-    /// Ends with its first link, or if none comes within this time.
+    /// Ends when its first edge has gone for good, or if none comes within this time.
     pub(crate) once: Option<Duration>,
     /// Where the log goes.
     pub(crate) log: Option<&'a Path>,
@@ -90,6 +90,11 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
         show_metrics(address)?;
     }
     let mut setup = CloudSetup::new(scene.setup.cloud, Seed(scene.seed));
+    if options.once.is_some() {
+        // It waits for an edge that has lost its link no longer than the edge does for it.
+        let limits = &mut setup.config.limits;
+        limits.idle = limits.idle.min(scene.setup.edge.outage.patience);
+    }
     setup.record = options.log.map(log_file).transpose()?;
     setup.patience = scene.patience();
     let mut arrivals = Door { server, once: options.once, served: false };
@@ -100,7 +105,7 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     Ok(Served { counts, elapsed, links, ended, energy })
 }
 
-/// Lets edges in: any number, or one.
+/// Lets edges in, for good or until the first has gone.
 struct Door {
     server: Server,
     once: Option<Duration>,
@@ -114,11 +119,16 @@ impl Arrivals for Door {
     async fn next(&mut self) -> Option<Newcomer<LinkSender, LinkEvents>> {
         let Some(patience) = self.once else { return Arrivals::next(&mut self.server).await };
         if self.served {
-            return None;
+            // The one that it serves may come back over another link.
+            return Arrivals::next(&mut self.server).await;
         }
         let first = tokio::time::timeout(patience, Arrivals::next(&mut self.server)).await;
         self.served = true;
         first.ok().flatten()
+    }
+
+    fn ends_when_idle(&self) -> bool {
+        self.once.is_some() && self.served
     }
 
     fn refused(&self) -> u64 {

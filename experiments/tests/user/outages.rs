@@ -14,7 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{folder, text, write};
+use serde_json::Value;
+
+use crate::support::{folder, stdout, text, write};
 
 /// Short steps, so that kills fall among many rounds.
 const QUICK: &[&str] = &[
@@ -210,6 +212,16 @@ fn a_link_that_was_cut_is_resumed_within_a_second_and_nothing_is_said_twice() {
     // Of the two, as other tests may have the machine.
     assert!(soonest < 1000.0, "{soonest} ms after the link is back");
     println!("resumed {soonest:.0} ms after the link is back");
+}
+
+#[test]
+fn a_testbed_of_both_ends_outlives_a_link_too() {
+    let folder = folder("testbed");
+    let plan = "[[fault]]\nkind = 'black_hole'\nway = 'down'\nat_ms = 1000\nlasts_ms = 2500\n";
+    let faults = format!("faults={}", write(&folder, "faults.toml", plan));
+    let arguments = ["testbed", "--json", "--set", &faults, "--set", "payload=ids"];
+    let document: Value = serde_json::from_str(&stdout(&arguments)).expect("one document");
+    assert_eq!(document["output_tokens"].as_f64(), Some(130.0));
 }
 
 /// `PIPESD_CHAOS_SECONDS` (60): how long it takes at least.

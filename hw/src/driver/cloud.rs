@@ -198,7 +198,9 @@ impl<T: Transport> Driver<T> {
         let mut closing = false;
         let grace = tokio::time::sleep(Duration::MAX);
         let mut grace = core::pin::pin!(grace);
-        while !(arrivals_over && self.stage.links.is_empty()) {
+        while !(self.stage.links.is_empty()
+            && (arrivals_over || arrivals.ends_when_idle() && self.cloud.is_idle()))
+        {
             if closing && self.cloud.is_idle() && self.stage.unsent == 0 {
                 return Ok(());
             }

@@ -147,6 +147,11 @@ pub trait Arrivals {
     /// The next edge; None: nobody will come any more. Nobody is lost if the future is dropped.
     fn next(&mut self) -> impl Future<Output = Option<Newcomer<Self::Transport, Self::Events>>>;
 
+    /// Whether nobody needs to come any more once there is neither a link nor a session left.
+    fn ends_when_idle(&self) -> bool {
+        false
+    }
+
     /// How many were refused before they became one, if anybody is.
     fn refused(&self) -> u64 {
         0
