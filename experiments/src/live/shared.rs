@@ -7,9 +7,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use pipesd_core::account::Counts;
 use pipesd_core::seed::Seed;
 use pipesd_core::sharing::jain_index;
-use pipesd_core::time::as_millis;
+use pipesd_core::time::{Duration, as_millis};
 use pipesd_sim::world::{self, Setup};
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
@@ -98,14 +99,9 @@ fn live(scene: &Scene, edges: u32) -> Result<Figures> {
         }
         anyhow::Ok(decoded)
     })?;
-    let report = |decoded: &Decoded| (decoded.report.counts, decoded.report.elapsed);
-    let (mut times, mut tokens, mut longest) = (Vec::new(), 0, 0.0_f64);
-    for (counts, elapsed) in decoded.iter().map(report) {
-        times.push(as_millis(counts.decoding) / counts.output as f64);
-        tokens += counts.output;
-        longest = longest.max(elapsed.as_secs_f64());
-    }
-    figures(&times, tokens, longest)
+    let counts: Vec<Counts> = decoded.iter().map(|edge| edge.report.counts).collect();
+    let longest = decoded.iter().map(|edge| edge.report.elapsed).max().unwrap_or_default();
+    figures(&counts, longest)
 }
 
 fn simulated(measured: &Measured, scene: &Scene, edges: u32) -> Result<Figures> {
@@ -113,11 +109,7 @@ fn simulated(measured: &Measured, scene: &Scene, edges: u32) -> Result<Figures> 
     let mut all = Figures { tpt_ms: 0.0, tokens_per_s: 0.0, jain: 0.0 };
     for seed in 0..SEEDS {
         let run = world::run(&setup, Seed(seed))?;
-        let time = |counts: &pipesd_core::account::Counts| {
-            as_millis(counts.decoding) / counts.output as f64
-        };
-        let times: Vec<f64> = run.counts.iter().map(time).collect();
-        let one = figures(&times, run.summary.output_tokens, run.usage.total.as_secs_f64())?;
+        let one = figures(&run.counts, run.usage.total)?;
         all.tpt_ms += one.tpt_ms / SEEDS as f64;
         all.tokens_per_s += one.tokens_per_s / SEEDS as f64;
         all.jain += one.jain / SEEDS as f64;
@@ -125,10 +117,14 @@ fn simulated(measured: &Measured, scene: &Scene, edges: u32) -> Result<Figures> 
     Ok(all)
 }
 
-fn figures(times: &[f64], tokens: u64, seconds: f64) -> Result<Figures> {
+/// Of a run of these edges that took so long.
+fn figures(edges: &[Counts], took: Duration) -> Result<Figures> {
+    let time = |counts: &Counts| as_millis(counts.decoding) / counts.output as f64;
+    let times: Vec<f64> = edges.iter().map(time).collect();
+    let tokens: u64 = edges.iter().map(|counts| counts.output).sum();
     let tpt_ms = times.iter().sum::<f64>() / times.len() as f64;
-    let jain = jain_index(times).context("every edge decodes")?;
-    Ok(Figures { tpt_ms, tokens_per_s: tokens as f64 / seconds, jain })
+    let jain = jain_index(&times).context("every edge decodes")?;
+    Ok(Figures { tpt_ms, tokens_per_s: tokens as f64 / took.as_secs_f64(), jain })
 }
 
 fn table(cells: &[Cell]) -> String {

@@ -296,9 +296,7 @@ impl<T: Transport> Driver<T> {
                 if let Some(served) = self.stage.links.remove(&link) {
                     info!(link, edge = served.edge, %why, "an edge has gone");
                 }
-                for session in self.stage.sessions.remove_client(link) {
-                    self.close(session);
-                }
+                self.forget_client(link);
             }
         }
     }
@@ -321,6 +319,11 @@ impl<T: Transport> Driver<T> {
             self.ended.pop_front();
         }
         self.ended.push_back((served.edge, why.to_owned()));
+        self.forget_client(link);
+    }
+
+    /// A link's client will not come again: its sessions end at once.
+    fn forget_client(&mut self, link: LinkId) {
         for session in self.stage.sessions.remove_client(link) {
             self.close(session);
         }

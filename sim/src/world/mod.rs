@@ -415,12 +415,7 @@ fn whole_tokens(setup: &Setup) -> u64 {
 /// The session of an edge's request numbered `index`.
 #[must_use]
 pub fn session_id(edge: u32, index: u64) -> SessionId {
-    SessionId(u64::from(edge) << 32 | index)
-}
-
-/// The edge of a session.
-const fn edge_of(session: SessionId) -> u32 {
-    (session.0 >> 32) as u32
+    SessionId::of(edge, u32::try_from(index).expect("fewer requests than numbers"))
 }
 
 /// Whether an event ends a session: the edge may then take its next request.

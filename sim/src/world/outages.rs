@@ -15,8 +15,8 @@ use pipesd_core::message::Message;
 use pipesd_core::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
+use super::World;
 use super::stage::{At, Direction, Occurrence, Stage};
-use super::{World, edge_of};
 use crate::link::Link;
 
 /// Both ends give up a link on which nothing is heard for so long.
@@ -278,9 +278,4 @@ impl World<'_> {
             }
         }
     }
-}
-
-/// Whose link a message of the cloud goes over.
-pub(super) const fn receiver(message: &Message) -> u32 {
-    edge_of(message.session())
 }

@@ -17,8 +17,8 @@ use pipesd_core::time::{Duration, Instant};
 use pipesd_core::tuner::Fit;
 
 use super::answers::{Answers, End};
-use super::outages::{Connection, Outage, Outages, receiver};
-use super::{Canary, Recording, RunError, Setup, edge_of, ends_session, link_in_run, session_id};
+use super::outages::{Connection, Outage, Outages};
+use super::{Canary, Recording, RunError, Setup, ends_session, link_in_run, session_id};
 use crate::energy::Usage;
 use crate::link::{Link, LinkAccount, LinkConfig, LinkEvent};
 use crate::profile::Profile;
@@ -375,7 +375,7 @@ impl<'a> Stage<'a> {
     fn transmit(&mut self, now: Instant, from: At, id: MessageId, message: Message) {
         let (edge, direction) = match from {
             At::Edge(edge) => (edge, Direction::Up),
-            At::Cloud => (receiver(&message), Direction::Down),
+            At::Cloud => (message.session().client(), Direction::Down),
         };
         if !self.is_linked(edge) {
             return match from {
@@ -496,7 +496,7 @@ impl<'a> Stage<'a> {
 
     /// Causality: nothing is verified before it has arrived.
     fn check_arrived(&mut self, session: SessionId, round: RoundId, tokens: u32) {
-        let arrived = &mut self.node(edge_of(session)).arrived;
+        let arrived = &mut self.node(session.client()).arrived;
         let index = arrived.iter().position(|(s, r, _)| (*s, *r) == (session, round));
         let count = index.map_or(0, |index| arrived[index].2);
         // What came before it is verified or stale.
