@@ -227,6 +227,7 @@ fn full_model() -> Setup {
         tokens: 10_000,
         record: false,
         faults: FaultPlan::NONE,
+        resumed: 0.0,
         canary: None,
     }
 }

@@ -67,6 +67,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
         tokens: 1000,
         record: false,
         faults: FaultPlan::NONE,
+        resumed: 0.0,
         canary: None,
     }
 }

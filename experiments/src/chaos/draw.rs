@@ -76,6 +76,7 @@ pub(crate) fn run(profile: &Profile, seed: u64) -> Drawn {
         FaultPlan::random(Seed(seed), edges, horizon, every, longest, dice.chance(0.7))
     };
     let profile = Arc::new(profile);
+    let resumed = dice.pick(&[0.0, 0.0, 0.5]);
     let (record, canary) = (false, None);
     Drawn {
         setup: Setup {
@@ -88,6 +89,7 @@ pub(crate) fn run(profile: &Profile, seed: u64) -> Drawn {
             tokens,
             record,
             faults,
+            resumed,
             canary,
         },
         impatient,

@@ -156,8 +156,11 @@ fn ended(drawn: &Drawn, seed: u64) -> Result<Ended> {
         result => result?,
     };
     let expected = drawn.setup.tokens * u64::from(drawn.setup.edges);
-    let tokens = result.summary.output_tokens;
-    anyhow::ensure!(tokens == expected, "{tokens} tokens were committed, {expected} asked for");
+    let (tokens, before) = (result.summary.output_tokens, result.tokens_before);
+    anyhow::ensure!(
+        tokens + before == expected,
+        "{tokens} tokens were committed and {before} there before, {expected} asked for"
+    );
     Ok(Ended::Complete(Box::new(result)))
 }
 

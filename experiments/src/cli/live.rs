@@ -140,6 +140,17 @@ pub(crate) enum LogForm {
     Json,
 }
 
+#[cfg(feature = "live")]
+impl LogForm {
+    /// As it is typed.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Cloud {
     #[command(flatten)]
@@ -164,6 +175,12 @@ pub(crate) struct Cloud {
     /// End when the first edge has gone, or if none comes within 30 s.
     #[arg(long)]
     pub(crate) once: bool,
+    /// End when standard input does: a program has started this one, and it has gone.
+    #[arg(long, hide = true)]
+    pub(crate) ends_with_stdin: bool,
+    /// The plan of faults began so long ago, and a program that watches over this one restarts it.
+    #[arg(long, hide = true, value_name = "MS")]
+    pub(crate) faults_began_ms: Option<u64>,
 }
 
 #[derive(Debug, Args)]

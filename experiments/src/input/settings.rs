@@ -384,6 +384,7 @@ impl Configuration {
             tokens,
             record,
             faults: self.service.faults(self.edges),
+            resumed: 0.0,
             canary: None,
         })
     }

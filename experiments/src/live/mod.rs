@@ -8,7 +8,9 @@
 //! | [`edge`] | one edge in this process |
 //! | [`cloud`] | one cloud in this process |
 //! | [`journal`] | what an edge has committed, kept for when it is killed |
-//! | [`pair`] | an edge here and a cloud in a process of its own |
+//! | [`child`] | a cloud in a process of its own |
+//! | [`restarts`] | ... which a plan of faults kills and starts anew |
+//! | [`pair`] | an edge here and a cloud as a child |
 //! | [`report`] | what a live run is summed up as |
 //! | [`recording`] | a folder of run logs, and the profile that is made of it |
 //! | [`fidelity`] | live against simulated |
@@ -22,6 +24,7 @@
 //!
 //! Only what is here depends on `pipesd-hw`; without the feature `live` none of it is built.
 
+pub(crate) mod child;
 pub(crate) mod cloud;
 pub(crate) mod edge;
 pub(crate) mod edge_only;
@@ -33,6 +36,7 @@ pub(crate) mod modes;
 pub(crate) mod pair;
 pub(crate) mod recording;
 pub(crate) mod report;
+pub(crate) mod restarts;
 pub(crate) mod scene;
 pub(crate) mod shared;
 pub(crate) mod table;
@@ -74,9 +78,9 @@ pub(crate) async fn metered<T>(run: impl Future<Output = T>) -> (T, Vec<Reading>
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM; forever if the system cannot tell.
+/// Waits until the program is told to stop; forever if the system cannot tell.
 pub(crate) async fn interrupted() {
-    if stop_signal().clone().wait_for(|told| *told).await.is_err() {
+    if stop_signal().subscribe().wait_for(|told| *told).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
@@ -100,12 +104,25 @@ pub(crate) fn ensure_not_interrupted() -> Result<()> {
     Ok(())
 }
 
-/// Whether the program was told to stop. From the first call on the first signal ends a run in good
-/// order, and the second the program at once.
-fn stop_signal() -> &'static watch::Receiver<bool> {
-    static STOP: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+/// From now on the end of standard input tells the program to stop, as a signal does: whoever has started it
+/// has gone.
+pub(crate) fn stop_with_stdin() -> Result<()> {
+    let stop = stop_signal();
+    thread::Builder::new().name("stdin".to_owned()).spawn(|| {
+        // An error is an end as well.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        stop.send_replace(true);
+    })?;
+    Ok(())
+}
+
+/// Whether the program was told to stop. From the first call on the first signal (Ctrl-C, SIGTERM) ends a
+/// run in good order, and the second the program at once.
+fn stop_signal() -> &'static watch::Sender<bool> {
+    static STOP: OnceLock<watch::Sender<bool>> = OnceLock::new();
     STOP.get_or_init(|| {
-        let (tell, told) = watch::channel(false);
+        let stop = watch::Sender::new(false);
+        let tell = stop.clone();
         let (ready, listens) = mpsc::channel();
         // A thread of its own, as a run's event loop ends with the run. Errors: nobody listens, and a
         // signal does what it does by default.
@@ -116,7 +133,7 @@ fn stop_signal() -> &'static watch::Receiver<bool> {
         if listener.is_ok() {
             let _ = listens.recv();
         }
-        told
+        stop
     })
 }
 

@@ -87,6 +87,10 @@ impl Scene {
             Backend::Models => {
                 setup.edge.patience = LOADING_PATIENCE;
                 let pair = PairModels::load(models, end, tokens, &setup, &choice.sets)?;
+                if let Some(most) = pair.pair.target_sessions() {
+                    let limits = &mut setup.cloud.limits;
+                    limits.sessions = limits.sessions.min(most);
+                }
                 let vocabulary = pair.token_bytes.size();
                 setup.profile = Arc::new(Profile { vocabulary, ..setup.profile.as_ref().clone() });
                 Models::Pair(Arc::new(pair))
@@ -95,6 +99,28 @@ impl Scene {
         let (choice, edge) = (choice.clone(), 0);
         let since = Beginning::now();
         Ok(Self { choice, configuration, seed, tokens, edge, setup, models, since })
+    }
+
+    /// What another process must be told to be the other end, as words of a command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Choice { profile, scenario, method, sets } = &self.choice;
+        let (seed, tokens) = (self.seed.to_string(), self.tokens.to_string());
+        let named = [
+            ("--seed", &seed),
+            ("--tokens", &tokens),
+            ("--profile", profile),
+            ("--scenario", scenario),
+            ("--method", method),
+        ];
+        let sets = sets.iter().map(|set| ("--set", set));
+        let words = named.into_iter().chain(sets);
+        let words = words.flat_map(|(flag, value)| [flag.to_owned(), value.clone()]);
+        words.chain(self.pair().map(|pair| pair.choice.words()).unwrap_or_default()).collect()
+    }
+
+    /// Whether its plan of faults has the cloud killed and started anew.
+    pub(crate) fn restarts_cloud(&self) -> bool {
+        !self.setup.faults.restarts().is_empty()
     }
 
     /// The same for the edge numbered `edge`. A plan by chance is of one edge: this one.

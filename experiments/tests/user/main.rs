@@ -4,6 +4,8 @@ mod commands;
 mod faults;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod memory;
 #[cfg(feature = "models")]
 mod models;
 #[cfg(feature = "live")]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{folder, stdout, text, write};
+use crate::support::{folder, pipesd, refuses, stdout, text, write};
 
 /// Short steps, so that kills fall among many rounds.
 const QUICK: &[&str] = &[
@@ -222,6 +222,63 @@ fn a_testbed_of_both_ends_outlives_a_link_too() {
     let arguments = ["testbed", "--json", "--set", &faults, "--set", "payload=ids"];
     let document: Value = serde_json::from_str(&stdout(&arguments)).expect("one document");
     assert_eq!(document["output_tokens"].as_f64(), Some(130.0));
+}
+
+const RESTARTED: &str = "
+    [[fault]]
+    kind = 'restart_cloud'
+    at_ms = 1200
+    lasts_ms = 800
+    [[fault]]
+    kind = 'stall_backend'
+    at_ms = 4000
+    lasts_ms = 700
+    ";
+
+#[test]
+fn a_plan_restarts_the_cloud_live_as_it_does_in_virtual_time() {
+    let folder = folder("restarted");
+    let faults = format!("faults={}", write(&folder, "faults.toml", RESTARTED));
+    let common = ["--json", "--set", "payload=ids", "--set", &faults];
+    let live = pipesd(&[&["testbed"], &common[..]].concat());
+    let said = String::from_utf8_lossy(&live.stderr);
+    assert!(live.status.success(), "{said}");
+    let in_order = ["the cloud is killed", "loses the link", "another cloud serves", "resumes s0"];
+    let at = |words: &&str| said.find(words).unwrap_or_else(|| panic!("`{words}`: {said}"));
+    let places: Vec<usize> = in_order.iter().map(at).collect();
+    // Whether the link is known to be lost before the next cloud serves, is the machine's to say.
+    assert!(places[0] < places[1].min(places[2]) && places[1].max(places[2]) < places[3], "{said}");
+    let live: Value = serde_json::from_slice(&live.stdout).expect("one document");
+    assert_eq!(live["output_tokens"].as_f64(), Some(130.0));
+    // What the cloud did is not known, as half of it was killed.
+    assert_eq!(live["cloud_utilisation"], "not measured");
+    let one = ["--seeds", "1", "--tokens", "130"];
+    let simulated = stdout(&[&["simulate"], &one[..], &common[..]].concat());
+    let simulated: Value = serde_json::from_str(&simulated).expect("one document");
+    let (live, simulated) = (&live["tpt_ms"], &simulated["tpt_ms"]["mean"]);
+    let ratio = live.as_f64().expect("a number") / simulated.as_f64().expect("a number");
+    println!("{live} ms per token live, {simulated} simulated");
+    // Without the faults it takes 51: more than half of them must be there.
+    assert!((0.8..1.6).contains(&ratio), "{live} live, {simulated} simulated");
+    let recorded = ["testbed", "--set", &faults, "--record", text(&folder)];
+    refuses(&recorded, &[text(&folder), "restarts the cloud", "cannot be recorded"]);
+}
+
+#[test]
+fn a_cloud_that_is_watched_over_ends_with_its_watcher() {
+    let folder = folder("watched");
+    let faults = format!("faults={}", write(&folder, "faults.toml", RESTARTED));
+    let mut cloud = Cloud::start(&folder, &["--set", &faults]);
+    let child = edge(&folder, "edge", &[]);
+    done(child, &folder, "edge", Duration::from_secs(60));
+    let said = fs::read_to_string(folder.join("edge.err")).expect("its words");
+    assert!(said.contains("resumes s0"), "{said}");
+    cloud.kill();
+    let begun = Instant::now();
+    while UdpSocket::bind(("127.0.0.1", cloud.port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "somebody still serves");
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// `PIPESD_CHAOS_SECONDS` (60): how long it takes at least.

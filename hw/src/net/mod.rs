@@ -65,6 +65,20 @@ impl Beginning {
         Self(std::time::Instant::now())
     }
 
+    /// It began so long ago.
+    #[must_use]
+    pub fn before_now(ago: Duration) -> Self {
+        let now = std::time::Instant::now();
+        // A machine that has just been started knows no earlier time.
+        Self(now.checked_sub(ago).unwrap_or(now))
+    }
+
+    /// How far the run is.
+    #[must_use]
+    pub fn until_now(self) -> Instant {
+        self.until(std::time::Instant::now())
+    }
+
     /// How far `at` is into the run.
     #[must_use]
     pub fn until(self, at: std::time::Instant) -> Instant {

@@ -55,7 +55,7 @@ impl Faults {
     }
 
     fn now(&self) -> Instant {
-        self.since.until(std::time::Instant::now())
+        self.since.until_now()
     }
 
     /// Whether the edge has another address from now on.

@@ -21,6 +21,9 @@ pub(super) struct Bounds {
     pub(super) fixed_block: Option<u32>,
 }
 
+/// Sessions that a target of llama.cpp holds at a time: the cache is shared out among them beforehand.
+pub(super) const LLAMA_TARGET_SESSIONS: u32 = 8;
+
 #[cfg(not(all(feature = "llama", feature = "torch")))]
 fn absent(engine: Engine) -> ModelError {
     ModelError::Refused(format!("this program has no engine `{}`", engine.name()))
@@ -30,9 +33,6 @@ fn absent(engine: Engine) -> ModelError {
 mod llama {
     use super::{Bounds, ModelError, ModelSpec, PairError, Path, TokenBytes};
     use crate::backend::llama::{Arithmetic, LlamaDraft, LlamaTarget, Options, trained_context};
-
-    /// Sessions that a target holds at a time; the cache is shared out among them beforehand.
-    const TARGET_SESSIONS: u32 = 8;
 
     fn options(
         path: &Path,
@@ -72,7 +72,7 @@ mod llama {
         spec: &ModelSpec,
         bounds: Bounds,
     ) -> Result<LlamaTarget, ModelError> {
-        LlamaTarget::load(path, &options(path, spec, bounds, TARGET_SESSIONS)?)
+        LlamaTarget::load(path, &options(path, spec, bounds, super::LLAMA_TARGET_SESSIONS)?)
     }
 
     pub(super) fn bytes(path: &Path, size: u32) -> Result<TokenBytes, PairError> {

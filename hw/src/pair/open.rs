@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use pipesd_core::ids::{SessionId, TokenId};
+use pipesd_core::payload::Payload;
 use pipesd_core::seed::Seed;
+use pipesd_core::verification::{Drafting, Sampling, Temperature, Terms, Verification};
 use serde::Deserialize;
 
 use super::engines::{self, Bounds};
@@ -20,6 +23,28 @@ impl<M: DraftModel + Logits> Draft for M {}
 /// A target that can be recorded, too.
 pub trait Target: TargetModel + Logits {}
 impl<M: TargetModel + Logits> Target for M {}
+
+/// Evaluates something once: a model's first calls start threads, touch the weights and choose kernels
+/// (65 ms against 9 with the shipped target), which no session is to pay for, and no recording to take for
+/// what a prefill costs.
+fn warmed<M: Logits + ?Sized>(
+    mut model: Box<M>,
+    prefill: impl FnOnce(&mut M, &[TokenId], &Sampling) -> Result<(), ModelError>,
+    close: impl FnOnce(&mut M),
+) -> Result<Box<M>, ModelError> {
+    let (verification, drafting) = (Verification::Match, Drafting::Argmax);
+    let terms = Terms { verification, drafting, payload: Payload::Ids };
+    let sampling = Sampling { terms, temperature: Temperature::default(), seed: 0 };
+    prefill(&mut model, &[TokenId(0); WARM_TOKENS], &sampling)?;
+    model.logits(WARM, 0, &[TokenId(0)])?;
+    close(&mut model);
+    Ok(model)
+}
+
+/// A session that nobody else has.
+const WARM: SessionId = SessionId(u64::MAX);
+/// Fewer than any context has.
+const WARM_TOKENS: usize = 32;
 
 impl Engine {
     /// Whether this program has it.
@@ -60,6 +85,15 @@ impl Pair {
         }
     }
 
+    /// Sessions that the target holds at a time; None: as many as memory has room for.
+    #[must_use]
+    pub const fn target_sessions(&self) -> Option<u32> {
+        match self.spec.target.engine {
+            Engine::Llama => Some(engines::LLAMA_TARGET_SESSIONS),
+            Engine::Torch | Engine::Table => None,
+        }
+    }
+
     /// Loads the draft. A session has up to `context` tokens, prompt, output and rollouts together. Its
     /// logits are those of the pair's vocabulary: a padded tail is cut off, so that no id of it is proposed.
     ///
@@ -69,10 +103,11 @@ impl Pair {
         let spec = &self.spec.draft;
         let bounds =
             Bounds { context: Some(context), vocabulary: self.spec.vocabulary, fixed_block: None };
-        match spec.engine {
-            Engine::Llama | Engine::Torch => engines::draft(&self.path(&spec.path), spec, bounds),
-            Engine::Table => Ok(Box::new(TableDraft::new(self.table(spec)?))),
-        }
+        let model: Box<dyn Draft> = match spec.engine {
+            Engine::Llama | Engine::Torch => engines::draft(&self.path(&spec.path), spec, bounds)?,
+            Engine::Table => Box::new(TableDraft::new(self.table(spec)?)),
+        };
+        warmed(model, |model, prompt, how| model.prefill(WARM, prompt, how), |model| model.close(WARM))
     }
 
     /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for. Its
@@ -88,10 +123,11 @@ impl Pair {
     ) -> Result<Box<dyn Target>, ModelError> {
         let spec = &self.spec.target;
         let bounds = Bounds { context, vocabulary: self.spec.vocabulary, fixed_block };
-        match spec.engine {
-            Engine::Llama | Engine::Torch => engines::target(&self.path(&spec.path), spec, bounds),
-            Engine::Table => Ok(Box::new(TableTarget::new(self.table(spec)?))),
-        }
+        let model: Box<dyn Target> = match spec.engine {
+            Engine::Llama | Engine::Torch => engines::target(&self.path(&spec.path), spec, bounds)?,
+            Engine::Table => Box::new(TableTarget::new(self.table(spec)?)),
+        };
+        warmed(model, |model, prompt, how| model.prefill(WARM, prompt, how), |model| model.close(WARM))
     }
 
     /// A table as its file says, over the pair's vocabulary.

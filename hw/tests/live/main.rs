@@ -11,6 +11,7 @@ mod align;
 mod emulated;
 mod exact;
 mod failures;
+mod greedy;
 mod outside;
 mod quic;
 mod recorder;

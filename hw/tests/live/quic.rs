@@ -25,22 +25,20 @@ use crate::support::{
 };
 
 /// A cloud on its own thread: its ticket, and what ends it and tells what it did.
-struct Served {
-    ticket: Ticket,
-    over: tokio::sync::oneshot::Sender<()>,
-    thread: std::thread::JoinHandle<(Result<CloudReport, DriverError>, Duration)>,
+pub(crate) struct Served {
+    pub(crate) ticket: Ticket,
+    pub(crate) over: tokio::sync::oneshot::Sender<()>,
+    pub(crate) thread: std::thread::JoinHandle<(Result<CloudReport, DriverError>, Duration)>,
 }
 
-/// Serves one link, then waits for `over`.
-fn serve(
+/// Serves links until `over`.
+pub(crate) fn serve(
     settings: Settings,
-    log: &Log,
+    setup: CloudSetup,
     target: impl FnOnce() -> Built<dyn TargetModel> + Send + 'static,
 ) -> Served {
     let (tell, ticket) = std_mpsc::channel();
     let (over, ended) = tokio::sync::oneshot::channel();
-    let mut setup = CloudSetup::new(CLOUD, SEED);
-    setup.record = log.writer();
     let thread = std::thread::spawn(move || {
         block_on(async move {
             let address = "127.0.0.1:0".parse().expect("an address");
@@ -71,7 +69,8 @@ pub(crate) fn decode(
     let (edge_log, cloud_log) = (Log::default(), Log::default());
     let format = WireFormat { payload: config.method.payload, vocabulary };
     let settings = Settings { format, ..Settings::default() };
-    let served = serve(settings.clone(), &cloud_log, models.1);
+    let setup = CloudSetup { record: cloud_log.writer(), ..CloudSetup::new(CLOUD, SEED) };
+    let served = serve(settings.clone(), setup, models.1);
     let relay = outside.map(|conditions| Relay::start(served.ticket.address, conditions));
     let address = relay.as_ref().map_or(served.ticket.address, |relay| relay.address);
     let ticket = Ticket { address, ..served.ticket };
@@ -153,7 +152,7 @@ fn a_cloud_that_goes_away_is_heard_of_over_quic() {
     );
     let slow = Arc::new(slow.expect("sound"));
     let settings = Settings::default();
-    let served = serve(settings.clone(), &Log::default(), target(&slow));
+    let served = serve(settings.clone(), CloudSetup::new(CLOUD, SEED), target(&slow));
     let setup = EdgeSetup::new(0, edge_with(TOKEN, "ids"), VOCABULARY, SEED);
     let queue = one_after_another(requests(&slow));
     let report = block_on(async {

@@ -146,8 +146,29 @@ fn failed(session: SessionId) -> impl FnOnce(String) -> RunError {
 }
 
 impl Answers<'_> {
-    /// Begins the request numbered `number` as `session`.
-    pub(super) fn begin(&mut self, session: SessionId, number: u64, seed: Seed) -> Request {
+    /// Begins the request numbered `number` as `session`: with the probability `resumed` behind a part of
+    /// its text.
+    pub(super) fn begin(
+        &mut self,
+        session: SessionId,
+        number: u64,
+        seed: Seed,
+        resumed: f64,
+    ) -> Request {
+        let mut request = self.begin_anew(session, number, seed);
+        let mut stream = seed.stream("resumed requests", 0);
+        let mut draws = stream.at(session.0);
+        if draws.uniform() < resumed {
+            let most = (draws.uniform() * f64::from(request.budget)) as u32;
+            let text = (0..=most).map_while(|position| self.truth(session, position));
+            request.text = text.collect();
+            // Something is left to be decoded.
+            request.text.pop();
+        }
+        request
+    }
+
+    fn begin_anew(&mut self, session: SessionId, number: u64, seed: Seed) -> Request {
         match self {
             Self::Simulated(texts) => {
                 let number = number as usize;

@@ -59,6 +59,9 @@ pub struct Setup {
     pub record: bool,
     /// What goes wrong with links and cloud.
     pub faults: FaultPlan,
+    /// Share of requests that begin behind a part of their text, as of an edge that was started anew in
+    /// their midst. 0 to 1.
+    pub resumed: f64,
     /// A saboteur, to test the checkers.
     pub canary: Option<Canary>,
 }
@@ -98,6 +101,8 @@ pub struct RunResult {
     pub tuning: Vec<Option<TuningCounts>>,
     /// How often they had to do without the cloud.
     pub outages: Outages,
+    /// Tokens that requests began behind.
+    pub tokens_before: u64,
     /// Events that the engine processed.
     pub occurrences: u64,
     /// If asked for.
@@ -227,6 +232,7 @@ struct World<'a> {
     /// Output tokens of each edge's requests at most.
     tokens: u64,
     requests_left: Vec<u64>,
+    tokens_before: u64,
 }
 
 impl<'a> World<'a> {
@@ -249,6 +255,7 @@ impl<'a> World<'a> {
             stage: Stage::new(setup, seed, answers),
             tokens,
             requests_left: vec![requests; setup.edges as usize],
+            tokens_before: 0,
         };
         for edge in 0..setup.edges {
             world.stage.queue.push(Instant::ZERO, Occurrence::Submit(edge));
@@ -325,6 +332,7 @@ impl<'a> World<'a> {
         }
         *left -= 1;
         let request = self.stage.next_request(edge);
+        self.tokens_before += request.text.len() as u64;
         self.feed(now, At::Edge(edge), Input::Submit(request));
     }
 
@@ -373,6 +381,7 @@ impl<'a> World<'a> {
             links: self.stage.nodes.iter().map(stage::Node::link_accounts).collect(),
             tuning: self.edges.iter().map(Edge::tuning_counts).collect(),
             outages: self.stage.outages,
+            tokens_before: self.tokens_before,
             occurrences,
             recording: self.stage.recording,
         }

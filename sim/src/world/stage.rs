@@ -144,6 +144,7 @@ pub(super) struct Stage<'a> {
     pub(super) cloud_life: u32,
     pub(super) cloud_model: Option<(WorkId, WorkResult)>,
     pub(super) seed: Seed,
+    resumed: f64,
     profile: Arc<Profile>,
     answers: Answers<'a>,
     format: WireFormat,
@@ -205,6 +206,7 @@ impl<'a> Stage<'a> {
             answers,
             format: WireFormat { payload: setup.edge.method.payload, vocabulary },
             seed,
+            resumed: setup.resumed,
             canary: setup.canary,
             cloud_model: None,
             navs_started: 0,
@@ -238,7 +240,7 @@ impl<'a> Stage<'a> {
         node.requests += 1;
         // All edges draw from one list of prompts, each beginning at its own.
         let number = index + u64::from(edge);
-        self.answers.begin(session_id(edge, index), number, self.seed)
+        self.answers.begin(session_id(edge, index), number, self.seed, self.resumed)
     }
 
     /// What a model will answer, if it is running.

@@ -110,6 +110,7 @@ pub(crate) fn setup(method: Method, profile: Profile, tokens: u64) -> Setup {
         tokens,
         record: true,
         faults: FaultPlan::NONE,
+        resumed: 0.0,
         canary: None,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pipesd_hw::driver::Observer;
+use pipesd_hw::net::Beginning;
 use pipesd_hw::record::texts::ROLLOUT_STEPS_MIN;
 use pipesd_hw::transport::Ticket;
 
@@ -15,7 +16,8 @@ use crate::live::models::End;
 use crate::live::report::Report;
 use crate::live::scene::Scene;
 use crate::live::{
-    cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording, shared,
+    cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording, restarts, shared,
+    stop_with_stdin,
 };
 use crate::output;
 
@@ -24,17 +26,25 @@ const ONCE_PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn cloud(options: &Cloud) -> Result<()> {
     let choice = Choice::from(&options.configuration);
-    let scene = load(&choice, &options.run, End::Cloud)?;
-    let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
-    if let Some(form) = options.log {
-        serving::log_to_stderr(form);
+    let mut scene = load(&choice, &options.run, End::Cloud)?;
+    if options.ends_with_stdin {
+        stop_with_stdin()?;
     }
     let announce = |ticket: &str| {
-        if !options.run.json {
+        if !options.run.json && !options.ends_with_stdin {
             eprintln!("this is the ticket; an edge connects with: pipesd edge --connect -");
         }
         output::print(&format!("{ticket}\n"))
     };
+    match options.faults_began_ms {
+        Some(ms) => scene.since = Beginning::before_now(Duration::from_millis(ms)),
+        None if scene.restarts_cloud() => return restarts::serve(&scene, options, &announce),
+        None => {}
+    }
+    let log = options.run.record.as_ref().map(|folder| folder.join(pair::CLOUD_LOG));
+    if let Some(form) = options.log {
+        serving::log_to_stderr(form);
+    }
     let served = serving::serve(
         &scene,
         &serving::Options {
@@ -147,7 +157,7 @@ pub(crate) fn testbed(options: &Testbed) -> Result<()> {
         scene: &scene,
         command: &command,
         decoded: &paired.decoded,
-        served: Some(&paired.served),
+        served: paired.served.as_ref(),
         emulated_link: emulate,
     };
     if let Some(folder) = &options.out {
