@@ -147,7 +147,10 @@ fn sound(options: &Chaos, profile: &Profile, seeds: &[u64]) -> Result<()> {
 fn ended(drawn: &Drawn, seed: u64) -> Result<Ended> {
     let run = AssertUnwindSafe(|| pipesd_sim::world::run(&drawn.setup, Seed(seed)));
     // A broken invariant of the machines is a panic, which has said where on stderr.
-    let run = catch_unwind(run).map_err(|_| anyhow::anyhow!("a machine panicked"))?;
+    judged(drawn, catch_unwind(run).map_err(|_| anyhow::anyhow!("a machine panicked"))?)
+}
+
+fn judged(drawn: &Drawn, run: Result<RunResult, RunError>) -> Result<Ended> {
     let result = match run {
         Err(RunError::Violation(Violation::Ended {
             outcome: Outcome::Unreachable | Outcome::Denied,
@@ -189,16 +192,12 @@ fn sabotaged(canary: Canary, profile: &Profile, seeds: &[u64], json: bool) -> Re
 
 /// All events of one run, as they happen.
 fn story(profile: &Profile, seed: u64) -> Result<()> {
-    let mut drawn = draw::run(profile, seed);
+    let drawn = draw::run(profile, seed);
     for fault in &drawn.setup.faults.faults {
         eprintln!("{fault:?}");
     }
-    drawn.setup.record = true;
-    let ended = ended(&drawn, seed)?;
-    if let Ended::Complete(result) = ended {
-        let events = result.recording.map(|recording| recording.events).unwrap_or_default();
-        let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
-        output::print(&lines)?;
-    }
-    Ok(())
+    let (run, events) = pipesd_sim::world::run_told(&drawn.setup, Seed(seed));
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    output::print(&lines)?;
+    judged(&drawn, run).map(drop)
 }

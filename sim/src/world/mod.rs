@@ -163,6 +163,16 @@ pub fn run(setup: &Setup, seed: Seed) -> Result<RunResult, RunError> {
     World::new(setup, seed, None, texts(setup, seed)).run()
 }
 
+/// Simulates one run and tells its events, also if it comes to nothing: up to where it did.
+pub fn run_told(setup: &Setup, seed: Seed) -> (Result<RunResult, RunError>, Vec<Stamped>) {
+    let setup = Setup { record: true, ..setup.clone() };
+    let mut world = World::new(&setup, seed, None, texts(&setup, seed));
+    let ended = world.drive();
+    let recording = world.stage.recording.take().unwrap_or_default();
+    let result = ended.map(|(now, occurrences)| world.result(now, occurrences));
+    (result, recording.events)
+}
+
 /// Simulates one run in which `models` answer in the place of the profile's texts: their tokens, and the
 /// profile's times. The profile's `vocabulary` is what messages are sized by.
 ///
@@ -264,6 +274,12 @@ impl<'a> World<'a> {
     }
 
     fn run(mut self) -> Result<RunResult, RunError> {
+        let (now, occurrences) = self.drive()?;
+        Ok(self.result(now, occurrences))
+    }
+
+    /// Runs to the end: when that is, and how many events it took.
+    fn drive(&mut self) -> Result<(Instant, u64), RunError> {
         let limit = OCCURRENCES_PER_TOKEN_MAX
             .saturating_mul(self.tokens.max(1))
             .saturating_mul(u64::from(self.setup.edges));
@@ -286,7 +302,7 @@ impl<'a> World<'a> {
             }
         }
         self.check()?;
-        Ok(self.result(now, occurrences))
+        Ok((now, occurrences))
     }
 
     fn step(&mut self, now: Instant, occurrence: Occurrence) {

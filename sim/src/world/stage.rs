@@ -351,11 +351,6 @@ impl<'a> Stage<'a> {
                     None => arrived.push((session, round, count)),
                 }
             }
-            // What had arrived of its rounds is void.
-            Message::Open { request, .. } => {
-                let session = request.session;
-                self.node(edge).arrived.retain(|(s, _, _)| *s != session);
-            }
             Message::Close { session } => {
                 let session = *session;
                 self.node(edge).arrived.retain(|(s, _, _)| *s != session);
@@ -512,6 +507,10 @@ impl<'a> Stage<'a> {
     fn on_event(&mut self, now: Instant, at: At, event: Event) {
         if let Some(recording) = &mut self.recording {
             recording.events.push(Stamped { at: now, endpoint: at.endpoint(), event });
+        }
+        if let Event::SessionAdmitted { session, .. } = event {
+            // What had arrived of its rounds is void.
+            self.node(session.client()).arrived.retain(|(s, _, _)| *s != session);
         }
         let At::Edge(edge) = at else { return self.cloud_ledger.record(now, &event) };
         self.node(edge).ledger.record(now, &event);
