@@ -107,7 +107,11 @@ impl Pair {
             Engine::Llama | Engine::Torch => engines::draft(&self.path(&spec.path), spec, bounds)?,
             Engine::Table => Box::new(TableDraft::new(self.table(spec)?)),
         };
-        warmed(model, |model, prompt, how| model.prefill(WARM, prompt, how), |model| model.close(WARM))
+        warmed(
+            model,
+            |model, prompt, how| model.prefill(WARM, prompt, how),
+            |model| model.close(WARM),
+        )
     }
 
     /// Loads the target. A session has up to `context` tokens; None: as many as the model was made for. Its
@@ -127,7 +131,11 @@ impl Pair {
             Engine::Llama | Engine::Torch => engines::target(&self.path(&spec.path), spec, bounds)?,
             Engine::Table => Box::new(TableTarget::new(self.table(spec)?)),
         };
-        warmed(model, |model, prompt, how| model.prefill(WARM, prompt, how), |model| model.close(WARM))
+        warmed(
+            model,
+            |model, prompt, how| model.prefill(WARM, prompt, how),
+            |model| model.close(WARM),
+        )
     }
 
     /// A table as its file says, over the pair's vocabulary.

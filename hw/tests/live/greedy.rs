@@ -69,12 +69,7 @@ impl Place {
 }
 
 /// Asks for all that it may have, until its link is over; counts its verdicts.
-async fn greedy(
-    playback: &Playback,
-    link: LinkSender,
-    mut events: LinkEvents,
-    verdicts: &mut u64,
-) {
+async fn greedy(playback: &Playback, link: LinkSender, mut events: LinkEvents, verdicts: &mut u64) {
     let mut sent = 0;
     let mut send = |message: Message| {
         link.send(MessageId(sent), &message);

@@ -16,8 +16,8 @@ use crate::live::models::End;
 use crate::live::report::Report;
 use crate::live::scene::Scene;
 use crate::live::{
-    cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording, restarts, shared,
-    stop_with_stdin,
+    cloud as serving, edge as decoding, fidelity, lossless, modes, pair, recording, restarts,
+    shared, stop_with_stdin,
 };
 use crate::output;
 
