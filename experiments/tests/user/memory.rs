@@ -55,17 +55,24 @@ impl Drop for Cloud {
 }
 
 /// An edge that has sessions and asks nothing of them.
-struct Idle {
+struct Idle<'a> {
+    ticket: &'a Ticket,
+    settings: Settings,
     link: LinkSender,
     events: LinkEvents,
     sessions: u64,
 }
 
-impl Idle {
-    async fn connect(ticket: &Ticket) -> Self {
-        let link = connect(ticket, &Settings::default(), None).await.expect("the cloud answers");
-        let (link, events) = link.split();
-        Self { link, events, sessions: 0 }
+impl<'a> Idle<'a> {
+    async fn connect(ticket: &'a Ticket) -> Self {
+        // Heard of as often as the cloud wants it.
+        let settings = Settings { idle: Duration::from_millis(1500), ..Settings::default() };
+        let (link, events) = Self::link(ticket, &settings).await;
+        Self { ticket, settings, link, events, sessions: 0 }
+    }
+
+    async fn link(ticket: &Ticket, settings: &Settings) -> (LinkSender, LinkEvents) {
+        connect(ticket, settings, None).await.expect("the cloud answers").split()
     }
 
     /// Opens sessions until it has so many.
@@ -84,13 +91,24 @@ impl Idle {
             let terms = Terms { verification, drafting, payload: Payload::Ids };
             let message = Message::Open { request, terms, opening: 0 };
             self.link.send(MessageId(self.sessions), &message);
+            while !self.is_opened().await {
+                self.link.send(MessageId(self.sessions), &message);
+            }
             self.sessions += 1;
-            loop {
-                match self.events.next().await {
-                    LinkEvent::Received { message: Message::Opened { .. }, .. } => break,
-                    LinkEvent::Sent(_) => {}
-                    other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for the answer; false: the machine was busy and the link was lost, there is another.
+    async fn is_opened(&mut self) -> bool {
+        loop {
+            match self.events.next().await {
+                LinkEvent::Received { message: Message::Opened { .. }, .. } => return true,
+                LinkEvent::Sent(_) => {}
+                LinkEvent::Lost(_) => {
+                    (self.link, self.events) = Self::link(self.ticket, &self.settings).await;
+                    return false;
                 }
+                other => panic!("{other:?}"),
             }
         }
     }
