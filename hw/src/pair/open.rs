@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use pipesd_core::ids::{SessionId, TokenId};
-use pipesd_core::payload::Payload;
 use pipesd_core::seed::Seed;
-use pipesd_core::verification::{Drafting, Sampling, Temperature, Terms, Verification};
+use pipesd_core::verification::Sampling;
 use serde::Deserialize;
 
 use super::engines::{self, Bounds};
@@ -32,10 +31,7 @@ fn warmed<M: Logits + ?Sized>(
     prefill: impl FnOnce(&mut M, &[TokenId], &Sampling) -> Result<(), ModelError>,
     close: impl FnOnce(&mut M),
 ) -> Result<Box<M>, ModelError> {
-    let (verification, drafting) = (Verification::Match, Drafting::Argmax);
-    let terms = Terms { verification, drafting, payload: Payload::Ids };
-    let sampling = Sampling { terms, temperature: Temperature::default(), seed: 0 };
-    prefill(&mut model, &[TokenId(0); WARM_TOKENS], &sampling)?;
+    prefill(&mut model, &[TokenId(0); WARM_TOKENS], &Sampling::of_nobody())?;
     model.logits(WARM, 0, &[TokenId(0)])?;
     close(&mut model);
     Ok(model)

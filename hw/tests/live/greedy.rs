@@ -15,13 +15,17 @@ use pipesd_hw::driver::{CloudSetup, EdgeSetup, LinkEvent, drive_edge, one_after_
 use pipesd_hw::transport::{LinkEvents, LinkSender, Settings, Ticket, connect};
 
 use crate::quic::serve;
-use crate::support::{FIXED, SEED, VOCABULARY, block_on, draft, edge, never, target, trace};
+use crate::support::{SEED, VOCABULARY, block_on, draft, edge, never, target, trace};
 
 /// Output tokens of the polite edge, and of a session of the greedy one, which does not come so far.
 const TOKENS: [u32; 2] = [80, 3000];
 /// Drafts of the greedy one's rounds.
 const DRAFTS: usize = 8;
 const SESSIONS: u64 = 8;
+
+/// The polite one's rounds, as long as the greedy one's.
+const EIGHT: &str = "trigger = 'fixed_length'\n draft_length = 8\n upload = 'at_nav'\n \
+     waiting = 'idle'\n verification = 'match'\n";
 
 /// Texts with the times of S1.
 fn played() -> Arc<Playback> {
@@ -78,7 +82,7 @@ async fn greedy(playback: &Playback, link: LinkSender, mut events: LinkEvents, v
     let mut places = BTreeMap::new();
     for id in 0..SESSIONS {
         let session = SessionId(id);
-        let (request, terms) = (playback.request(session, 1, SEED.0), edge(FIXED).terms());
+        let (request, terms) = (playback.request(session, 1, SEED.0), edge(EIGHT).terms());
         places.insert(session, Place::BEGIN);
         send(Message::Open { request, terms, opening: 0 });
     }
@@ -125,7 +129,7 @@ fn polite(config: CloudConfig, with_greedy: bool) -> (f64, u64) {
         };
         let own = link(served.ticket.clone()).await.split();
         let requests = one_after_another(vec![playback.request(SessionId(0), 0, SEED.0)]);
-        let setup = EdgeSetup::new(0, edge(FIXED), VOCABULARY, SEED);
+        let setup = EdgeSetup::new(0, edge(EIGHT), VOCABULARY, SEED);
         tokio::select! {
             report = drive_edge(setup, draft(&playback), own, requests, never()) => report,
             () = other => unreachable!("it goes on"),
@@ -146,7 +150,10 @@ fn a_greedy_client_costs_another_less_than_a_fifth_of_its_time_per_token_live() 
     for verify_batch_max in [1, 4] {
         let config = CloudConfig::batching(verify_batch_max);
         let (mut beside, mut verdicts) = polite(config, true);
-        if beside >= 1.2 * alone {
+        for _ in 0..2 {
+            if beside < 1.2 * alone {
+                break;
+            }
             // Other tests have the machine as well: it may have stood still.
             (beside, verdicts) = polite(config, true);
         }
