@@ -101,16 +101,6 @@ pub struct Sampling {
     pub seed: u64,
 }
 
-impl Sampling {
-    /// Of a session that nobody has: for a backend that evaluates something for its own sake.
-    #[must_use]
-    pub fn of_nobody() -> Self {
-        let (verification, drafting) = (Verification::Match, Drafting::Argmax);
-        let terms = Terms { verification, drafting, payload: Payload::Ids };
-        Self { terms, temperature: Temperature::default(), seed: 0 }
-    }
-}
-
 /// What a draft model says of a token that it proposes, besides the token: see [`Evidence`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {

@@ -140,17 +140,6 @@ pub(crate) enum LogForm {
     Json,
 }
 
-#[cfg(feature = "live")]
-impl LogForm {
-    /// As it is typed.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Cloud {
     #[command(flatten)]

@@ -12,8 +12,8 @@ use super::child::Cloud;
 use super::cloud::Served;
 use super::edge::{self, Decoded};
 use super::report::summary;
+use super::restarts::unrecordable;
 use super::scene::Scene;
-use crate::input::bad_input;
 
 /// A run of both ends.
 #[derive(Clone, Debug)]
@@ -41,31 +41,27 @@ pub(crate) fn run(
     emulate: bool,
     observer: Option<Observer>,
 ) -> Result<Paired> {
+    let restarted = scene.restarts_cloud();
     let mut words: Vec<OsString> = vec!["--json".into()];
     if let Some(folder) = folder {
-        if scene.restarts_cloud() {
-            let folder = folder.display();
-            return Err(bad_input!(
-                "{folder}: the plan of faults restarts the cloud: such a run cannot be recorded"
-            )
-            .into());
+        if restarted {
+            return Err(unrecordable(folder).into());
         }
         words.extend(["--record".into(), folder.as_os_str().to_owned()]);
     }
-    if !scene.restarts_cloud() {
+    if !restarted {
         words.push("--once".into());
     }
     let (mut cloud, ticket) = start(scene, words)?;
     let log = folder.map(|folder| folder.join(EDGE_LOG));
     let options = edge::Options { emulate, log: log.as_deref(), journal: None, observer };
     let decoded = edge::decode(scene, &ticket, options).map_err(|error| cloud.explain(error))?;
-    if scene.restarts_cloud() {
+    if restarted {
         cloud.close();
-    }
-    let said = cloud.last_words()?;
-    if scene.restarts_cloud() {
+        cloud.last_words()?;
         return Ok(Paired { decoded, served: None });
     }
+    let said = cloud.last_words()?;
     let served = serde_json::from_str(&said);
     let served = served.with_context(|| format!("the cloud says `{}`", said.trim()))?;
     Ok(Paired { decoded, served: Some(served) })

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use pipesd_core::time::Instant;
 
 use super::child::{Cloud, glance};
 use super::ensure_not_interrupted;
 use super::scene::Scene;
 use crate::cli;
-use crate::input::bad_input;
+use crate::input::{BadInput, bad_input};
 use crate::output;
 
 /// Serves as `options` say, until that ends by itself or is told to. `announce` is told the ticket. What
@@ -22,12 +23,7 @@ pub(crate) fn serve(
     announce: &dyn Fn(&str) -> Result<()>,
 ) -> Result<()> {
     if let Some(folder) = &options.run.record {
-        let folder = folder.display();
-        return Err(bad_input!(
-            "--record {folder}: the plan of faults restarts the cloud, and one that is killed leaves no \
-             whole log"
-        )
-        .into());
+        return Err(unrecordable(folder).into());
     }
     let own = tempfile::tempdir()?;
     let identity = options.identity.clone().unwrap_or_else(|| own.path().join("identity"));
@@ -56,6 +52,15 @@ pub(crate) fn serve(
     }
     serves_until(scene, &mut cloud, None)?;
     finish(cloud)
+}
+
+/// Why a run whose cloud is killed goes into no folder.
+pub(super) fn unrecordable(folder: &Path) -> BadInput {
+    let folder = folder.display();
+    bad_input!(
+        "{folder}: the plan of faults restarts the cloud, and one that is killed leaves no whole log: such \
+         a run cannot be recorded"
+    )
 }
 
 /// How far into its plan the run is.
@@ -99,7 +104,8 @@ fn words(
         say("--metrics", address.to_string());
     }
     if let Some(form) = log {
-        say("--log", form.word().to_owned());
+        let form = form.to_possible_value().expect("none is hidden");
+        say("--log", form.get_name().to_owned());
     }
     for (flag, given) in [("--once", *once), ("--json", run.json)] {
         words.extend(given.then(|| flag.to_owned()));

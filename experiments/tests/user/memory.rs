@@ -1,6 +1,5 @@
 //! What edges and sessions that do nothing cost a cloud's process: the whole of it, as the system counts.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -11,6 +10,8 @@ use pipesd_core::time::Duration;
 use pipesd_core::verification::{Drafting, Temperature, Terms, Verification};
 use pipesd_hw::driver::LinkEvent;
 use pipesd_hw::transport::{LinkEvents, LinkSender, Settings, Ticket, connect};
+
+use crate::support::resident_kb;
 
 /// Edges, and sessions of each in the end: as many as a cloud and a client may have.
 const EDGES: u64 = 60;
@@ -39,11 +40,7 @@ impl Cloud {
 
     /// Resident memory \[bytes\].
     fn memory(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("Linux tells");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
-        let kb = line.split_whitespace().nth(1).expect("a number").parse::<f64>();
-        1024.0 * kb.expect("a number")
+        1024.0 * resident_kb(self.child.id()) as f64
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{folder, pipesd, refuses, stdout, text, write};
+use crate::support::{folder, pipesd, refuses, resident_kb, stdout, text, write};
 
 /// Short steps, so that kills fall among many rounds.
 const QUICK: &[&str] = &[
@@ -78,14 +78,6 @@ impl Cloud {
 
     fn restart(&mut self) {
         self.child = Self::spawn(&self.folder, self.port, &self.arguments);
-    }
-
-    /// Resident memory \[kB\].
-    fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("Linux tells");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
-        line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
     }
 }
 
@@ -306,9 +298,9 @@ fn sixteen_edges_under_faults_commit_the_right_text_and_the_cloud_does_not_grow(
     sleep(Duration::from_secs(2));
     cloud.restart();
     sleep(half.max(Duration::from_secs(5)));
-    let early = cloud.memory();
+    let early = resident_kb(cloud.child.id());
     sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
-    let late = cloud.memory();
+    let late = resident_kb(cloud.child.id());
     for (number, child) in edges.into_iter().enumerate() {
         let within = Duration::from_secs(120 + 3 * seconds).saturating_sub(begun.elapsed());
         done(child, &folder, &number.to_string(), within);

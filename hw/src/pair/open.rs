@@ -31,7 +31,7 @@ fn warmed<M: Logits + ?Sized>(
     prefill: impl FnOnce(&mut M, &[TokenId], &Sampling) -> Result<(), ModelError>,
     close: impl FnOnce(&mut M),
 ) -> Result<Box<M>, ModelError> {
-    prefill(&mut model, &[TokenId(0); WARM_TOKENS], &Sampling::of_nobody())?;
+    prefill(&mut model, &[TokenId(0); WARM_TOKENS], &Sampling::greedy())?;
     model.logits(WARM, 0, &[TokenId(0)])?;
     close(&mut model);
     Ok(model)
