@@ -24,6 +24,9 @@ const NO_PROTOCOL: u8 = 120;
 /// Between tries at a cloud that has no time: as long again after each, up to so long.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
+/// A try that takes longer goes on beside another: a cloud that was killed and started anew in the middle of
+/// a handshake knows nothing of it, and cannot tell so.
+const BESIDE: Duration = Duration::from_millis(1500);
 
 /// Connects to the cloud of `ticket` and introduces itself. `emulation`, if any, is applied to all
 /// that the link carries, the handshake included.
@@ -38,7 +41,7 @@ pub async fn connect(
 ) -> Result<Link, TransportError> {
     let within = settings.handshake;
     let busy = AtomicBool::new(false);
-    let connecting = connect_patiently(ticket, settings, emulation, &busy);
+    let connecting = try_until_answered(ticket, settings, emulation, &busy);
     tokio::time::timeout(within, connecting).await.unwrap_or_else(|_| {
         Err(if busy.load(Ordering::Relaxed) {
             TransportError::Refused("too many are at the cloud's door".into())
@@ -76,6 +79,27 @@ fn open(cloud: SocketAddr, emulation: Option<&Emulation>) -> std::io::Result<Und
     Ok(Under { socket, departures, emulated, startup })
 }
 
+/// Tries, and tries once more beside that if it takes long, and so on, until one of the tries is answered.
+async fn try_until_answered(
+    ticket: &Ticket,
+    settings: &Settings,
+    emulation: Option<&Emulation>,
+    busy: &AtomicBool,
+) -> Result<Link, TransportError> {
+    let this = async {
+        match connect_patiently(ticket, settings, emulation, busy).await {
+            // Others may be.
+            Err(TransportError::NoAnswer(_)) => core::future::pending().await,
+            answer => answer,
+        }
+    };
+    let another = async {
+        tokio::time::sleep(BESIDE).await;
+        Box::pin(try_until_answered(ticket, settings, emulation, busy)).await
+    };
+    tokio::select! { link = this => link, link = another => link }
+}
+
 async fn connect_patiently(
     ticket: &Ticket,
     settings: &Settings,
@@ -94,7 +118,10 @@ async fn connect_patiently(
     config.transport_config(Arc::new(settings.edge(emulation).map_err(TransportError::System)?));
     let refused = |error: &ConnectionError| match error {
         _ if pinned.was_shown_another_key() => TransportError::Fingerprint(ticket.address),
-        ConnectionError::TimedOut => TransportError::NoAnswer(ticket.address),
+        // Reset: whoever answered knows nothing of it any more.
+        ConnectionError::TimedOut | ConnectionError::Reset => {
+            TransportError::NoAnswer(ticket.address)
+        }
         ConnectionError::ApplicationClosed(close) => {
             TransportError::Refused(plain(&String::from_utf8_lossy(&close.reason)))
         }

@@ -1,14 +1,18 @@
 //! Messages both ways, cancel, loss, the end of a link.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
 use pipesd_hw::net::{Emulation, ShaperConfig};
-use pipesd_hw::transport::{LinkEvent, Settings};
+use pipesd_hw::transport::{LinkEvent, Settings, connect};
+use tokio::net::UdpSocket;
 
 use crate::support::{
-    affine, close, closed, lossy, pair, probed, receive, run, send, settings, upload,
+    accept, affine, close, closed, lossy, pair, probed, receive, run, send, serve, settings, upload,
 };
 
 #[test]
@@ -148,5 +152,57 @@ fn when_the_peer_is_gone_each_message_has_its_sent_and_closed_comes_last() {
         edge.send(MessageId(5), &close(1));
         assert_eq!(edge.next_event().await, LinkEvent::Sent(MessageId(5)));
         assert!(matches!(edge.next_event().await, LinkEvent::Closed(_)));
+    });
+}
+
+/// Relays to a cloud. The first that comes has its first packet answered, and then nothing any more: as if
+/// the cloud had been killed, and another one served in its place.
+async fn killed_in_a_handshake(front: UdpSocket, cloud: SocketAddr) {
+    let mut backs: BTreeMap<SocketAddr, Arc<UdpSocket>> = BTreeMap::new();
+    let (front, mut first, mut packet) = (Arc::new(front), None, vec![0; 65_536]);
+    loop {
+        let (length, edge) = front.recv_from(&mut packet).await.expect("a packet");
+        if let Some(back) = backs.get(&edge) {
+            if first != Some(edge) {
+                back.send_to(&packet[..length], cloud).await.expect("sent");
+            }
+            continue;
+        }
+        let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
+        back.send_to(&packet[..length], cloud).await.expect("sent");
+        backs.insert(edge, Arc::clone(&back));
+        let lives = first.is_some();
+        first = first.or(Some(edge));
+        let front = Arc::clone(&front);
+        tokio::spawn(async move {
+            let mut packet = vec![0; 65_536];
+            loop {
+                let length = back.recv(&mut packet).await.expect("a packet");
+                front.send_to(&packet[..length], edge).await.expect("sent");
+                if !lives {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_cloud_that_is_started_anew_in_the_middle_of_a_handshake_is_reached_all_the_same() {
+    run(async {
+        let mut server = serve(&settings());
+        let front = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let ticket = server.ticket(front.local_addr().expect("an address"));
+        tokio::spawn(killed_in_a_handshake(front, server.address()));
+        let begun = Instant::now();
+        let settings = settings();
+        let edge = connect(&ticket, &settings, None);
+        let (edge, mut cloud) = tokio::join!(edge, accept(&mut server));
+        let mut edge = edge.expect("a link");
+        // By another try, not by the end of the first one's time.
+        let took = begun.elapsed();
+        assert!((Duration::from_secs(1)..settings.handshake).contains(&took), "{took:?}");
+        send(&mut edge, 0, &close(7)).await;
+        assert_eq!(receive(&mut cloud).await.0, close(7));
     });
 }
