@@ -2,9 +2,9 @@
 
 use std::collections::btree_map::Entry;
 
-use super::queue::OfSession;
+use super::queue::{OfSession, PASS_COST};
 use super::session::{Session, reserved};
-use super::{Cloud, Job, PASS_COST, Pass};
+use super::{Cloud, Job, Pass};
 use crate::contract::{Output, Reason};
 use crate::event::Event;
 use crate::ids::SessionId;
@@ -111,9 +111,10 @@ impl Cloud {
     pub(super) fn drop_session(&mut self, session: SessionId, denial: Option<Denial>) {
         let Some(state) = self.sessions.remove(&session) else { return };
         self.reserved -= state.reserved();
-        self.clients.remove_session(session.client());
-        self.queue.forget_clients();
         self.queue.retain(|job| job.session() != session);
+        if self.clients.remove_session(session.client()) == 0 {
+            self.queue.left(session.client());
+        }
         if let Some(running) = &mut self.running
             && running.pass.is_of(session)
             && !running.closed.contains(&session)

@@ -68,9 +68,11 @@ impl Clients {
         self.0.entry(client).or_default().sessions += 1;
     }
 
-    pub(super) fn remove_session(&mut self, client: u32) {
+    /// Returns how many are left.
+    pub(super) fn remove_session(&mut self, client: u32) -> u32 {
         let known = self.0.get_mut(&client).expect("its session was added");
         known.sessions -= 1;
+        known.sessions
     }
 
     /// When a NAV that comes at `now` may have its turn (generic cell rate algorithm, ITU-T I.371).

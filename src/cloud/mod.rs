@@ -12,6 +12,7 @@
 //! Deliberately absent: triggers, upload policies, and anything else of the edge's choices.
 
 mod admission;
+mod courtesy;
 mod limits;
 mod queue;
 mod session;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use self::limits::Clients;
 pub use self::limits::CloudLimits;
 pub use self::queue::QueueOrder;
-use self::queue::{OfSession, Queue};
+use self::queue::{OfSession, PASS_COST, Queue};
 use self::session::{Arrival, Session};
 use crate::blob::Blob;
 use crate::contract::{Input, Machine, Output, Reason, Work, WorkResult};
@@ -45,9 +46,9 @@ pub struct CloudConfig {
 }
 
 impl CloudConfig {
-    /// One block a pass, fair shares, no limits to speak of.
+    /// One block a pass, fair shares with courtesy, no limits to speak of.
     pub const DEFAULT: Self =
-        Self { verify_batch_max: 1, queue: QueueOrder::Fair, limits: CloudLimits::DEFAULT };
+        Self { verify_batch_max: 1, queue: QueueOrder::Courteous, limits: CloudLimits::DEFAULT };
 
     /// The same with up to `verify_batch_max` blocks in a pass.
     #[must_use]
@@ -55,10 +56,6 @@ impl CloudConfig {
         Self { verify_batch_max, ..Self::DEFAULT }
     }
 }
-
-/// What a forward pass costs beside its tokens, in tokens, for fair shares. Arbitrary: on the recorded
-/// targets a pass takes as long as some tens of tokens more in it.
-const PASS_COST: u64 = 32;
 
 /// The cloud's state machine.
 #[derive(Clone, Debug)]
@@ -69,8 +66,10 @@ pub struct Cloud {
     queue: Queue<Job>,
     /// Tokens that the sessions may grow to.
     reserved: u64,
-    /// When the queue, and when the idle sessions are looked at next.
+    /// When the queue is looked at next, for who is held to a rate, and for who is held back for another's
+    /// sake; when the idle sessions are.
     paced: Option<Instant>,
+    relief: Option<Instant>,
     idle: Option<Instant>,
     closing: bool,
     running: Option<Running>,
@@ -151,6 +150,7 @@ impl Cloud {
             queue: Queue::new(config.queue),
             reserved: 0,
             paced: None,
+            relief: None,
             idle: None,
             closing: false,
             running: None,
@@ -237,6 +237,7 @@ impl Cloud {
     fn on_finished(&mut self, now: Instant, work: WorkId, result: WorkResult) {
         let running = self.running.take().expect("a result answers a start");
         assert_eq!(running.work, work, "one piece of work at a time");
+        self.queue.finished();
         let closed = |session: &SessionId| running.closed.contains(session);
         match (running.pass, result) {
             (Pass::Prefill(session), WorkResult::Prefilled) => {
@@ -356,8 +357,18 @@ impl Cloud {
         self.outputs.push_back(Output::Transmit { id, message });
     }
 
+    /// Nothing can be done. If only because all that waits is held back, sets a timer, unless one is set.
+    fn look_again(&mut self, now: Instant) {
+        if let Some(at) = self.queue.relief()
+            && self.relief.is_none_or(|set| set <= now || at < set)
+        {
+            self.relief = Some(at);
+            self.outputs.push_back(Output::WakeAt(at, Reason::Paced));
+        }
+    }
+
     fn pump(&mut self, now: Instant) {
-        let next = self.queue.release(now);
+        let next = self.queue.release();
         if next.is_some() && next != self.paced {
             self.outputs.extend(next.map(|at| Output::WakeAt(at, Reason::Paced)));
         }
@@ -365,8 +376,8 @@ impl Cloud {
         if self.running.is_some() {
             return;
         }
-        let (pass, work) = match self.queue.pop() {
-            None => return,
+        let (pass, work) = match self.queue.pop_if(|_| true) {
+            None => return self.look_again(now),
             Some(Job::Prefill(session)) => {
                 let prompt = self.sessions[&session].prompt().to_vec();
                 let tokens = prompt.len() as u32;
@@ -377,11 +388,11 @@ impl Cloud {
             Some(Job::Verify(session, round)) => {
                 let mut batch = vec![(session, round)];
                 // A session has at most one round under way, so the blocks are of different sessions.
+                let is_block = |job: &Job| matches!(job, Job::Verify(..));
                 while batch.len() < self.config.verify_batch_max as usize
-                    && let Some(&Job::Verify(session, round)) = self.queue.peek()
+                    && let Some(Job::Verify(session, round)) = self.queue.pop_if(is_block)
                 {
                     batch.push((session, round));
-                    self.queue.pop();
                 }
                 let (mut blocks, mut rounds) = (Vec::new(), Vec::new());
                 for (session, round) in batch {
@@ -410,6 +421,7 @@ impl Cloud {
 
 impl Machine for Cloud {
     fn handle(&mut self, now: Instant, input: Input) {
+        self.queue.set_time(now);
         match input {
             Input::Received { message, transfer } => self.on_message(now, message, transfer),
             Input::Finished { work, result } => self.on_finished(now, work, result),

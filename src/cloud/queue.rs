@@ -3,14 +3,20 @@
 //! *Fair*: start-time fair queueing over clients (Goyal, Vin, Cheng 1996). Each piece of work has a start
 //! tag, the larger of the queue's virtual time and the end of its client's work before; the least tag is
 //! served next, and sets the virtual time. A client that asks for more than its share waits behind its own
-//! work, and nobody else's; one that was away gains no credit. *First come* is the order of arrival.
+//! work, and nobody else's; one that was away gains no credit. *Courteous* is the same, and holds back who
+//! costs others too much of their time (`courtesy.rs`). *First come* is the order of arrival.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::courtesy::Books;
 use crate::ids::SessionId;
 use crate::time::Instant;
+
+/// What a forward pass costs beside its tokens, in tokens. Arbitrary: on the recorded targets a pass takes as
+/// long as some tens of tokens more in it.
+pub(super) const PASS_COST: u64 = 32;
 
 /// In which order waiting work is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +25,10 @@ pub enum QueueOrder {
     /// In order of arrival.
     FirstCome,
     /// Clients have equal shares of the target.
-    #[default]
     Fair,
+    /// The same, and none costs another more than a seventh of that one's time.
+    #[default]
+    Courteous,
 }
 
 /// Work of a session.
@@ -32,38 +40,52 @@ pub(super) trait OfSession {
 #[derive(Clone, Debug)]
 pub(super) struct Queue<J> {
     order: QueueOrder,
-    /// By start tag, then arrival.
-    ready: BTreeMap<(u64, u64), J>,
+    now: Instant,
+    /// By start tag, then arrival; with its cost.
+    ready: BTreeMap<(u64, u64), (J, u64)>,
     /// Not to be served before a time; with its cost.
     held: BTreeMap<(Instant, u64), (J, u64)>,
     arrivals: u64,
     virtual_time: u64,
     /// Where each client's last work ends in virtual time.
     ends: BTreeMap<u32, u64>,
+    /// What they cost each other, if that matters.
+    books: Option<Books>,
 }
 
 impl<J: OfSession> Queue<J> {
     pub(super) const fn new(order: QueueOrder) -> Self {
         Self {
             order,
+            now: Instant::ZERO,
             ready: BTreeMap::new(),
             held: BTreeMap::new(),
             arrivals: 0,
             virtual_time: 0,
             ends: BTreeMap::new(),
+            books: if matches!(order, QueueOrder::Courteous) { Some(Books::new()) } else { None },
         }
     }
 
-    /// Queues work that takes the target about `cost`, in any unit.
+    /// What follows happens at `now`.
+    pub(super) const fn set_time(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// Queues work that takes the target as long as `cost` tokens.
     pub(super) fn push(&mut self, job: J, cost: u64) {
-        let end = self.ends.entry(job.session().client()).or_default();
+        let client = job.session().client();
+        let end = self.ends.entry(client).or_default();
         let start = match self.order {
             QueueOrder::FirstCome => 0,
-            QueueOrder::Fair => self.virtual_time.max(*end),
+            QueueOrder::Fair | QueueOrder::Courteous => self.virtual_time.max(*end),
         };
         *end = start + cost;
-        self.ready.insert((start, self.arrivals), job);
+        self.ready.insert((start, self.arrivals), (job, cost));
         self.arrivals += 1;
+        if let Some(books) = &mut self.books {
+            books.waits(client, self.now);
+        }
     }
 
     /// Queues work that is not to be served before `due`.
@@ -73,10 +95,10 @@ impl<J: OfSession> Queue<J> {
     }
 
     /// Queues what was held and is due. Returns when the next is.
-    pub(super) fn release(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn release(&mut self) -> Option<Instant> {
         while let Some(first) = self.held.first_entry() {
             let due = first.key().0;
-            if due > now {
+            if due > self.now {
                 return Some(due);
             }
             let (job, cost) = first.remove();
@@ -85,26 +107,56 @@ impl<J: OfSession> Queue<J> {
         None
     }
 
-    /// Whose turn it is.
-    pub(super) fn peek(&self) -> Option<&J> {
-        self.ready.first_key_value().map(|(_, job)| job)
+    /// Takes the work whose turn it is, if `wanted` wants it: it goes to the target now, with what else is
+    /// taken now.
+    pub(super) fn pop_if(&mut self, wanted: impl FnOnce(&J) -> bool) -> Option<J> {
+        let first = match &mut self.books {
+            None => self.ready.iter().next(),
+            Some(books) => {
+                let is_held = books.held(self.now);
+                self.ready.iter().find(|(_, (job, _))| !is_held(job.session().client()))
+            }
+        };
+        let key = *first.filter(|(_, (job, _))| wanted(job))?.0;
+        let (job, cost) = self.ready.remove(&key).expect("found above");
+        self.virtual_time = self.virtual_time.max(key.0);
+        if let Some(books) = &mut self.books {
+            books.served(job.session().client(), cost.saturating_sub(PASS_COST), self.now);
+        }
+        Some(job)
     }
 
-    pub(super) fn pop(&mut self) -> Option<J> {
-        let ((start, _), job) = self.ready.pop_first()?;
-        self.virtual_time = self.virtual_time.max(start);
-        Some(job)
+    /// The target is done with what was taken last.
+    pub(super) fn finished(&mut self) {
+        if let Some(books) = &mut self.books {
+            books.finished(PASS_COST, self.now);
+        }
+    }
+
+    /// When to try again, if nothing could be taken though something waits.
+    pub(super) fn relief(&self) -> Option<Instant> {
+        let books = self.books.as_ref().filter(|_| !self.ready.is_empty())?;
+        Some(books.relief(self.now))
     }
 
     /// Drops what is not to be kept.
     pub(super) fn retain(&mut self, keep: impl Fn(&J) -> bool) {
-        self.ready.retain(|_, job| keep(job));
+        self.ready.retain(|_, (job, _)| {
+            let stays = keep(job);
+            if let Some(books) = self.books.as_mut().filter(|_| !stays) {
+                books.dropped(job.session().client(), self.now);
+            }
+            stays
+        });
         self.held.retain(|_, (job, _)| keep(job));
     }
 
-    /// Forgets the clients that nothing has to be remembered of.
-    pub(super) fn forget_clients(&mut self) {
+    /// A client has no session left. Forgets the clients that nothing has to be remembered of.
+    pub(super) fn left(&mut self, client: u32) {
         self.ends.retain(|_, end| *end > self.virtual_time);
+        if let Some(books) = &mut self.books {
+            books.left(client, self.now);
+        }
     }
 
     /// Pieces of work that wait.
@@ -129,7 +181,7 @@ mod tests {
     }
 
     fn served(queue: &mut Queue<Job>, most: usize) -> Vec<u32> {
-        core::iter::from_fn(|| queue.pop()).take(most).map(|job| job.0).collect()
+        core::iter::from_fn(|| queue.pop_if(|_| true)).take(most).map(|job| job.0).collect()
     }
 
     #[test]
@@ -155,11 +207,14 @@ mod tests {
         let mut queue = Queue::new(QueueOrder::Fair);
         queue.hold(at(50), Job(1, 1), 1);
         queue.hold(at(20), Job(2, 1), 1);
-        assert_eq!(queue.release(at(19)), Some(at(20)));
-        assert!(queue.peek().is_none());
-        assert_eq!(queue.release(at(20)), Some(at(50)));
+        queue.set_time(at(19));
+        assert_eq!(queue.release(), Some(at(20)));
+        assert!(served(&mut queue, 9).is_empty());
+        queue.set_time(at(20));
+        assert_eq!(queue.release(), Some(at(50)));
         assert_eq!(served(&mut queue, 9), [2]);
-        assert_eq!(queue.release(at(60)), None);
+        queue.set_time(at(60));
+        assert_eq!(queue.release(), None);
         assert_eq!((served(&mut queue, 9), queue.len()), (vec![1], 0));
     }
 
@@ -181,7 +236,7 @@ mod tests {
             let largest_of_each: u64 = costs.iter().map(|c| c.0).max().expect("some")
                 + costs.iter().map(|c| c.1).max().expect("some");
             prop_assert!(largest <= largest_of_each);
-            while let Some(Job(client, cost)) = queue.pop() {
+            while let Some(Job(client, cost)) = queue.pop_if(|_| true) {
                 had[client as usize - 1] += cost;
                 left[client as usize - 1] -= 1;
                 if left.contains(&0) {

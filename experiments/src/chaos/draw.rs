@@ -220,7 +220,7 @@ fn cloud(dice: &mut Dice, edges: u32, profile: &Profile) -> CloudConfig {
     };
     CloudConfig {
         verify_batch_max: dice.number(1, 4),
-        queue: dice.pick(&[QueueOrder::Fair, QueueOrder::FirstCome]),
+        queue: dice.pick(&[QueueOrder::Courteous, QueueOrder::Fair, QueueOrder::FirstCome]),
         limits,
     }
 }

@@ -155,8 +155,9 @@ pub(crate) const KEYS: &[Key] = &[
         "edges that share the cloud; with prompts of 10 million tokens together at most"),
     key(Service, "verify_batch", ["", "1 to 4096", "1"],
         "NAVs that the cloud verifies in one pass"),
-    key(Service, "queue", ["", "fair, first_come", "fair"],
-        "whose NAV has its turn: clients have equal shares, or in order of arrival"),
+    key(Service, "queue", ["", "courteous, fair, first_come", "courteous"],
+        "whose NAV has its turn: clients have equal shares, courteous: and cost each other no more \
+         than a seventh of their time; or in order of arrival"),
     key(Service, "sessions_max", ["", "1 to 65536", "65536"], "sessions that the cloud holds"),
     key(Service, "session_tokens_max", ["tokens", "1 to 1000000000", "2^32"],
         "prompts and budgets of all its sessions together"),
