@@ -356,9 +356,9 @@ proptest! {
         prop_assert!(had.target > 0.85 * wants / (1.0 + 6.0 * wants), "{had:?} of {wants}");
     }
 
-    /// Courtesy is no concern of clients that are alike, however many there are, once they are known. Each has
-    /// one session, as edges have: what those need that have several, depends on how they fall together.
-    /// Their rounds are short against the memory of them.
+    /// Courtesy is no concern of clients that are alike, however many there are, once they are known. Each
+    /// has one session, as edges have: what those need that have several, depends on how they fall
+    /// together. Their rounds are short against the memory of them.
     #[test]
     fn clients_that_are_alike_do_not_hold_each_other_back(
         habit in habit(),

@@ -115,8 +115,8 @@ fn settings() -> Settings {
     Settings { format, ..Settings::default() }
 }
 
-/// Time per token of the polite edge \[ms\], and verdicts meanwhile for the greedy one, if one is there, which
-/// has rounds of so many drafts.
+/// Time per token of the polite edge \[ms\], and verdicts meanwhile for the greedy one, if one is there,
+/// which has rounds of so many drafts.
 fn polite(config: CloudConfig, beside: Option<usize>) -> (f64, u64) {
     let playback = played();
     let served = serve(settings(), CloudSetup::new(config, SEED), target(&playback));
