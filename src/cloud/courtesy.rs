@@ -9,8 +9,9 @@
 //!
 //! A client that itself needs no more than a seventh of the target so loses no more than a seventh of its
 //! time to any other, and one pass: its time per token grows by 1 / (1 - 1/7) = 1.17, whatever the other asks
-//! for. The price is that the target may rest while somebody waits. It cannot come to a standstill: of two
-//! clients at most one holds back the other, and whoever nobody holds back is served, or thinks and so earns.
+//! for. The price is that the target may rest while somebody waits. It cannot come to a standstill: who
+//! is held back needs more than who holds it back, and whoever nobody holds back is served, or thinks and
+//! so earns.
 //!
 //! *Need* is the share of the target that a client would have if it never waited: time with the target over
 //! time of its own. Clients that are alike do not hold each other back, however many they are.
