@@ -51,6 +51,7 @@ impl Cloud {
 
     fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
         let identity = folder.join("identity");
+        let log = fs::File::options().create(true).append(true).open(folder.join("cloud.err"));
         let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
             .args([
                 "cloud",
@@ -61,7 +62,7 @@ impl Cloud {
             ])
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log.expect("a file of the test"))
             .spawn()
             .expect("a cloud");
         let mut ticket = String::new();
@@ -74,6 +75,15 @@ impl Cloud {
     fn kill(&mut self) {
         self.child.kill().expect("it was alive");
         self.child.wait().expect("a child");
+    }
+
+    /// Its memory \[kB\]. If it has ended, says what it said.
+    fn resident_kb(&mut self) -> u64 {
+        if let Some(status) = self.child.try_wait().expect("a child") {
+            let said = fs::read_to_string(self.folder.join("cloud.err")).unwrap_or_default();
+            panic!("the cloud has ended: {status}: {said}");
+        }
+        resident_kb(self.child.id())
     }
 
     fn restart(&mut self) {
@@ -299,9 +309,9 @@ fn sixteen_edges_under_faults_commit_the_right_text_and_the_cloud_does_not_grow(
     sleep(Duration::from_secs(2));
     cloud.restart();
     sleep(half.max(Duration::from_secs(5)));
-    let early = resident_kb(cloud.child.id());
+    let early = cloud.resident_kb();
     sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
-    let late = resident_kb(cloud.child.id());
+    let late = cloud.resident_kb();
     for (number, child) in edges.into_iter().enumerate() {
         let within = Duration::from_secs(120 + 3 * seconds).saturating_sub(begun.elapsed());
         done(child, &folder, &number.to_string(), within);
