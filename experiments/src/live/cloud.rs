@@ -102,6 +102,12 @@ async fn serve_async(scene: &Scene, options: &Options<'_>) -> Result<Served> {
     let (report, energy) = metered(run).await;
     arrivals.server.close().await;
     let pipesd_hw::driver::CloudReport { counts, elapsed, links, ended, .. } = report?;
+    // A cloud that serves for good has one other reason to end: nobody can come any more.
+    anyhow::ensure!(
+        options.once.is_some() || super::ensure_not_interrupted().is_err(),
+        "{}: the socket is lost, and with it all links",
+        options.listen
+    );
     Ok(Served { counts, elapsed, links, ended, energy })
 }
 
