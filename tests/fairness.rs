@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use pipesd_core::cloud::{Cloud, CloudConfig, CloudLimits, QueueOrder};
-use pipesd_core::contract::{Input, Output, Reason, Work, WorkResult, drain};
+use pipesd_core::contract::{Input, Output, Reason, VerifyBlock, Work, WorkResult, drain};
 use pipesd_core::ids::{PrefixHash, RoundId, SessionId, TokenId, WorkId};
 use pipesd_core::message::{Message, Request, Upload};
 use pipesd_core::payload::Payload;
@@ -214,9 +214,8 @@ impl World {
         let (work, what) = self.running.take().expect("the target is busy");
         let result = match what {
             Work::Verify(blocks) => {
-                let decide = |block: &pipesd_core::contract::VerifyBlock| {
-                    Decision::of(vec![TOKEN; block.drafts.len() + 1])
-                };
+                let decide =
+                    |block: &VerifyBlock| Decision::of(vec![TOKEN; block.drafts.len() + 1]);
                 WorkResult::Verified(blocks.iter().map(decide).collect())
             }
             _ => WorkResult::Prefilled,
@@ -286,6 +285,13 @@ fn a_greedy_client_costs_another_less_than_a_fifth_of_its_time_per_token() {
     // Where it costs little, whoever has use for more than its share has what nobody else wants.
     let (_, had) = grows(ordered(QueueOrder::Courteous, 1), POLITE, GREEDY);
     assert!(had.target > 0.7, "{had:?}");
+    for verify_batch_max in [1, 4] {
+        let had = run(ordered(QueueOrder::Courteous, verify_batch_max), &[POLITE, GREEDY]);
+        assert!(had[1].rounds > 3.0 * had[0].rounds, "passes of {verify_batch_max}: {had:?}");
+    }
+    // In order of arrival it stands behind all that the greedy one has waiting.
+    let (growth, _) = grows(ordered(QueueOrder::FirstCome, 1), POLITE, GREEDY);
+    assert!(growth > 50.0, "{growth}");
 }
 
 #[test]

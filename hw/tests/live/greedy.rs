@@ -171,10 +171,12 @@ fn a_greedy_client_costs_another_less_than_a_fifth_of_its_time_per_token_live() 
         // It has what nobody else wants, and if it costs too much a seventh of the target.
         assert!(verdicts > if drafts == LONG { 5 } else { 80 }, "{verdicts}");
     }
-    for (queue, drafts) in [(QueueOrder::FirstCome, DRAFTS), (QueueOrder::Fair, LONG)] {
+    for (queue, drafts, least) in
+        [(QueueOrder::FirstCome, DRAFTS, 1.5), (QueueOrder::Fair, LONG, 1.3)]
+    {
         let config = CloudConfig { queue, ..CloudConfig::DEFAULT };
         let (behind, _) = polite(config, Some(drafts));
         println!("{queue:?}, {drafts} drafts: {behind:.1} ms");
-        assert!(behind > 1.3 * alone, "{queue:?}: {behind} against {alone}");
+        assert!(behind > least * alone, "{queue:?}: {behind} against {alone}");
     }
 }
