@@ -7,6 +7,7 @@
 )]
 
 mod exchange;
+mod moved;
 mod outside;
 #[path = "../relay/mod.rs"]
 mod relay;
