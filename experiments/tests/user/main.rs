@@ -9,10 +9,14 @@ mod memory;
 #[cfg(feature = "models")]
 mod models;
 #[cfg(feature = "live")]
+mod operating;
+#[cfg(feature = "live")]
 mod outages;
 mod page;
 #[cfg(feature = "models")]
 mod pairs;
+#[cfg(feature = "live")]
+mod processes;
 mod reproduce;
 mod support;
 mod sweep;

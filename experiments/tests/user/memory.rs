@@ -1,8 +1,5 @@
 //! What edges and sessions that do nothing cost a cloud's process: the whole of it, as the system counts.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use pipesd_core::ids::{MessageId, SessionId, TokenId};
 use pipesd_core::message::{Message, Request};
 use pipesd_core::payload::Payload;
@@ -11,45 +8,12 @@ use pipesd_core::verification::{Drafting, Temperature, Terms, Verification};
 use pipesd_hw::driver::LinkEvent;
 use pipesd_hw::transport::{LinkEvents, LinkSender, Settings, Ticket, connect};
 
-use crate::support::resident_kb;
+use crate::processes::Cloud;
+use crate::support::folder;
 
 /// Edges, and sessions of each in the end: as many as a cloud and a client may have.
 const EDGES: u64 = 60;
 const SESSIONS: u64 = 64;
-
-/// A cloud whose limits are out of the way.
-struct Cloud {
-    child: Child,
-    ticket: Ticket,
-}
-
-impl Cloud {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
-            .args(["cloud", "--set", "client_sessions=64"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a cloud");
-        let mut said = BufReader::new(child.stdout.as_mut().expect("piped"));
-        let mut ticket = String::new();
-        said.read_line(&mut ticket).expect("a ticket");
-        Self { child, ticket: ticket.trim().parse().expect("a ticket") }
-    }
-
-    /// Resident memory \[bytes\].
-    fn memory(&self) -> f64 {
-        1024.0 * resident_kb(self.child.id()) as f64
-    }
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// An edge that has sessions and asks nothing of them.
 struct Idle<'a> {
@@ -112,23 +76,33 @@ impl<'a> Idle<'a> {
 }
 
 /// Bytes of an edge with its link and its first session, and of each further session.
-fn measured(cloud: &Cloud, edges: u64, sessions: u64, prompt: &[TokenId], text: u32) -> [f64; 2] {
+fn measured(
+    name: &str,
+    arguments: &[&str],
+    (edges, sessions): (u64, u64),
+    (prompt, text): (&[TokenId], u32),
+) -> [f64; 2] {
+    // Its limits are out of the way.
+    let arguments = [arguments, &["--set", "client_sessions=64"]].concat();
+    let mut cloud = Cloud::start(&folder(name), &arguments);
+    let ticket: Ticket = cloud.ticket().parse().expect("a ticket");
+    let mut memory = || 1024.0 * cloud.resident_kb() as f64;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let opening = async {
         // The first makes room that others find there.
-        let mut all = vec![Idle::connect(&cloud.ticket).await];
+        let mut all = vec![Idle::connect(&ticket).await];
         all[0].open(1, prompt, text).await;
-        let before = cloud.memory();
+        let before = memory();
         for _ in 1..edges {
-            all.push(Idle::connect(&cloud.ticket).await);
+            all.push(Idle::connect(&ticket).await);
             all.last_mut().expect("one").open(1, prompt, text).await;
         }
-        let connected = cloud.memory();
+        let connected = memory();
         for edge in &mut all {
             edge.open(sessions, prompt, text).await;
         }
         let further = (edges * (sessions - 1)) as f64;
-        let each = (cloud.memory() - connected) / further;
+        let each = (memory() - connected) / further;
         [(connected - before) / (edges - 1) as f64, each]
     };
     let bounded = async { tokio::time::timeout(Duration::from_secs(120), opening).await };
@@ -138,9 +112,9 @@ fn measured(cloud: &Cloud, edges: u64, sessions: u64, prompt: &[TokenId], text: 
 #[test]
 fn an_idle_session_of_a_live_cloud_takes_kilobytes_beside_the_targets_cache() {
     let quick = "verify_prefill_per_token_ms=0";
-    let cloud = Cloud::start(&["--set", "prompt_tokens=150", "--set", quick]);
+    let arguments = ["--set", "prompt_tokens=150", "--set", quick];
     let prompt = pipesd_hw::backend::emulated::prompt(0, 150);
-    let [edge, session] = measured(&cloud, EDGES, SESSIONS, &prompt, 129);
+    let [edge, session] = measured("idle", &arguments, (EDGES, SESSIONS), (&prompt, 129));
     let in_a_gibibyte = f64::from(1 << 30) / session;
     println!("an edge {edge:.0} bytes, a session {session:.0} bytes: {in_a_gibibyte:.0} in 1 GiB");
     // docs/operating.md says 46 kB and 2 kB.
@@ -152,9 +126,9 @@ fn an_idle_session_of_a_live_cloud_takes_kilobytes_beside_the_targets_cache() {
 #[test]
 fn an_idle_session_of_the_shipped_pair_takes_its_cache() {
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
-    let cloud = Cloud::start(&["--backend", "models", "--pair", "small", "--models", models]);
+    let arguments = ["--backend", "models", "--pair", "small", "--models", models];
     let prompt: Vec<TokenId> = (1..=280).map(TokenId).collect();
-    let [_, session] = measured(&cloud, 2, 40, &prompt, 0);
+    let [_, session] = measured("idle-models", &arguments, (2, 40), (&prompt, 0));
     // Keys and values of 5 layers, 7 heads, 32 numbers of 4 bytes, for the 512 tokens that 280 are given.
     let cache = f64::from(2 * 5 * 7 * 32 * 4 * 512);
     println!("a session {session:.0} bytes, of which {cache:.0} are the cache's");

@@ -7,124 +7,16 @@
 )]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{folder, pipesd, refuses, resident_kb, stdout, text, write};
-
-/// Short steps, so that kills fall among many rounds.
-const QUICK: &[&str] = &[
-    "--set",
-    "draft_ms=4",
-    "--set",
-    "draft_sd_ms=0",
-    "--set",
-    "verify_base_ms=5",
-    "--set",
-    "overhead_ms=1",
-];
-
-/// A cloud that can be killed and started again where it was.
-struct Cloud {
-    folder: PathBuf,
-    port: u16,
-    arguments: Vec<String>,
-    child: Child,
-}
-
-impl Cloud {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        // Free now, and with luck so for as long as the test takes.
-        let probe = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let port = probe.local_addr().expect("its address").port();
-        drop(probe);
-        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
-        let child = Self::spawn(folder, port, &arguments);
-        Self { folder: folder.to_owned(), port, arguments, child }
-    }
-
-    fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
-        let identity = folder.join("identity");
-        let log = fs::File::options().create(true).append(true).open(folder.join("cloud.err"));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
-            .args([
-                "cloud",
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-                "--identity",
-                text(&identity),
-            ])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(log.expect("a file of the test"))
-            .spawn()
-            .expect("a cloud");
-        let mut ticket = String::new();
-        let mut said = BufReader::new(child.stdout.as_mut().expect("piped"));
-        said.read_line(&mut ticket).expect("a ticket");
-        write(folder, "ticket", &ticket);
-        child
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().expect("it was alive");
-        self.child.wait().expect("a child");
-    }
-
-    /// Its memory \[kB\]. If it has ended, says what it said.
-    fn resident_kb(&mut self) -> u64 {
-        if let Some(status) = self.child.try_wait().expect("a child") {
-            let said = fs::read_to_string(self.folder.join("cloud.err")).unwrap_or_default();
-            panic!("the cloud has ended: {status}: {said}");
-        }
-        resident_kb(self.child.id())
-    }
-
-    fn restart(&mut self) {
-        self.child = Self::spawn(&self.folder, self.port, &self.arguments);
-    }
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn edge(folder: &Path, name: &str, arguments: &[&str]) -> Child {
-    let log = fs::File::create(folder.join(format!("{name}.err"))).expect("a file of the test");
-    let out = fs::File::create(folder.join(format!("{name}.out"))).expect("a file of the test");
-    Command::new(env!("CARGO_BIN_EXE_pipesd"))
-        .args(["edge", "--connect", &format!("@{}", text(&folder.join("ticket")))])
-        .args(arguments)
-        .stdout(out)
-        .stderr(log)
-        .spawn()
-        .expect("an edge")
-}
-
-/// Waits for an edge, and says what it said if it failed or takes too long.
-fn done(mut child: Child, folder: &Path, name: &str, within: Duration) {
-    let begun = Instant::now();
-    loop {
-        let said = || fs::read_to_string(folder.join(format!("{name}.err"))).unwrap_or_default();
-        match child.try_wait().expect("a child") {
-            Some(status) => return assert!(status.success(), "{name}: {status}: {}", said()),
-            None if begun.elapsed() > within => {
-                let _ = child.kill();
-                panic!("{name} is stuck: {}", said());
-            }
-            None => sleep(Duration::from_millis(20)),
-        }
-    }
-}
+use crate::processes::{Cloud, QUICK, done, edge};
+use crate::support::{folder, pipesd, refuses, stdout, text, write};
 
 /// A number that the environment may give.
 fn given(name: &str, default: u64) -> u64 {

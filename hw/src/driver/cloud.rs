@@ -20,7 +20,7 @@ use super::books::{Alarm, Books, Opening};
 use super::link::{Arrivals, Events, LinkEvent, Newcomer, Transport};
 use super::models::{Answer, Build, Done, Target};
 use super::sessions::{Inbound, LinkId, Sessions};
-use super::watch::Watch;
+use super::watch::{Load, Watch};
 use super::{DriverError, Observer, Patience};
 use crate::backend::{ModelError, TargetModel};
 use crate::record::Config;
@@ -174,8 +174,13 @@ impl<T: Transport> Driver<T> {
             self.stage.sessions.close(session);
             self.stage.ledger.close(session);
         }
+    }
+
+    fn show_load(&mut self) {
         let (sessions, waiting) = self.cloud.load();
-        self.stage.watch.load(sessions, waiting, self.stage.links.len());
+        let stage = &mut self.stage;
+        let (links, idle) = (stage.links.len(), stage.books.models.are_idle());
+        stage.watch.load(stage.books.clock.now(), Load { links, sessions, waiting, idle });
     }
 
     fn feed_one(&mut self, input: Input) {
@@ -204,6 +209,7 @@ impl<T: Transport> Driver<T> {
             if closing && self.cloud.is_idle() && self.stage.unsent == 0 {
                 return Ok(());
             }
+            self.show_load();
             alarm.set(&self.stage.books.clock, self.stage.books.next_deadline());
             tokio::select! {
                 Some((link, event)) = heard.recv() => self.on_link(link, event),

@@ -202,6 +202,11 @@ impl Models {
         self.running.remove(&id);
     }
 
+    /// Whether no work is under way.
+    pub(super) fn are_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// When the first piece of work that is under way must be done.
     pub(super) fn next_limit(&self) -> Option<Instant> {
         self.running.values().min().copied()

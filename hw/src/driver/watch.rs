@@ -6,24 +6,42 @@
 use metrics::{counter, gauge, histogram};
 use pipesd_core::event::Event;
 use pipesd_core::message::Denial;
-use pipesd_core::time::Duration;
+use pipesd_core::time::{Duration, Instant};
 use tracing::{debug, info};
 
-/// The load that was shown last: gauges are set when they change.
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) links: usize,
+    pub(super) sessions: usize,
+    /// Pieces of work that wait for the target.
+    pub(super) waiting: usize,
+    /// The target does nothing.
+    pub(super) idle: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    shown: Option<(usize, usize, usize)>,
+    /// What was shown last: gauges are set when they change.
+    shown: Option<Load>,
+    /// Since when the target rests though work waits.
+    rests: Option<Instant>,
     /// Blocks of the pass under way.
     in_pass: u32,
 }
 
 impl Watch {
-    pub(super) fn load(&mut self, sessions: usize, waiting: usize, links: usize) {
-        let load = (sessions, waiting, links);
-        if self.shown.replace(load) != Some(load) {
-            gauge!("pipesd_sessions").set(sessions as f64);
-            gauge!("pipesd_queue_length").set(waiting as f64);
-            gauge!("pipesd_links").set(links as f64);
+    pub(super) fn load(&mut self, now: Instant, load: Load) {
+        if self.shown.replace(load) == Some(load) {
+            return;
+        }
+        gauge!("pipesd_sessions").set(load.sessions as f64);
+        gauge!("pipesd_queue_length").set(load.waiting as f64);
+        gauge!("pipesd_links").set(load.links as f64);
+        if load.idle && load.waiting > 0 {
+            self.rests.get_or_insert(now);
+        } else if let Some(since) = self.rests.take() {
+            histogram!("pipesd_rest_seconds").record((now - since).as_secs_f64());
         }
     }
 

@@ -1,0 +1,158 @@
+//! Clouds and edges as processes of their own.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what is tested happens in real time, to other processes"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::{resident_kb, text, write};
+
+/// Short steps, so that kills fall among many rounds.
+pub(crate) const QUICK: &[&str] = &[
+    "--set",
+    "draft_ms=4",
+    "--set",
+    "draft_sd_ms=0",
+    "--set",
+    "verify_base_ms=5",
+    "--set",
+    "overhead_ms=1",
+];
+
+/// A cloud that can be killed and started again where it was.
+pub(crate) struct Cloud {
+    folder: PathBuf,
+    pub(crate) port: u16,
+    arguments: Vec<String>,
+    child: Child,
+}
+
+impl Cloud {
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        // Free now, and with luck so for as long as the test takes.
+        let probe = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let port = probe.local_addr().expect("its address").port();
+        drop(probe);
+        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let child = Self::spawn(folder, port, &arguments);
+        Self { folder: folder.to_owned(), port, arguments, child }
+    }
+
+    fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
+        let identity = folder.join("identity");
+        let log = fs::File::options().create(true).append(true).open(folder.join("cloud.err"));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipesd"))
+            .args([
+                "cloud",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--identity",
+                text(&identity),
+            ])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a file of the test"))
+            .spawn()
+            .expect("a cloud");
+        let mut ticket = String::new();
+        let mut said = BufReader::new(child.stdout.as_mut().expect("piped"));
+        said.read_line(&mut ticket).expect("a ticket");
+        write(folder, "ticket", &ticket);
+        child
+    }
+
+    pub(crate) fn ticket(&self) -> String {
+        let ticket = fs::read_to_string(self.folder.join("ticket")).expect("it was written");
+        ticket.trim().to_owned()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it was alive");
+        self.child.wait().expect("a child");
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub(crate) fn close(&mut self) {
+        let process = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &process]).status().expect("kill");
+        assert!(told.success(), "{told}");
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait().expect("a child") {
+                Some(status) => return assert!(status.success(), "{status}: {}", self.said()),
+                None => assert!(begun.elapsed() < Duration::from_secs(30), "{}", self.said()),
+            }
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.folder.join("cloud.err")).unwrap_or_default()
+    }
+
+    /// Waits until it has said this.
+    pub(crate) fn wait_for(&self, words: &str) {
+        let begun = Instant::now();
+        while !self.said().contains(words) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "`{words}`: {}", self.said());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Its memory \[kB\]. If it has ended, says what it said.
+    pub(crate) fn resident_kb(&mut self) -> u64 {
+        if let Some(status) = self.child.try_wait().expect("a child") {
+            panic!("the cloud has ended: {status}: {}", self.said());
+        }
+        resident_kb(self.child.id())
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.child = Self::spawn(&self.folder, self.port, &self.arguments);
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn edge(folder: &Path, name: &str, arguments: &[&str]) -> Child {
+    let log = fs::File::create(folder.join(format!("{name}.err"))).expect("a file of the test");
+    let out = fs::File::create(folder.join(format!("{name}.out"))).expect("a file of the test");
+    Command::new(env!("CARGO_BIN_EXE_pipesd"))
+        .args(["edge", "--connect", &format!("@{}", text(&folder.join("ticket")))])
+        .args(arguments)
+        .stdout(out)
+        .stderr(log)
+        .spawn()
+        .expect("an edge")
+}
+
+/// Waits for an edge, and says what it said if it failed or takes too long.
+pub(crate) fn done(mut child: Child, folder: &Path, name: &str, within: Duration) {
+    let begun = Instant::now();
+    loop {
+        let said = || fs::read_to_string(folder.join(format!("{name}.err"))).unwrap_or_default();
+        match child.try_wait().expect("a child") {
+            Some(status) => return assert!(status.success(), "{name}: {status}: {}", said()),
+            None if begun.elapsed() > within => {
+                let _ = child.kill();
+                panic!("{name} is stuck: {}", said());
+            }
+            None => sleep(Duration::from_millis(20)),
+        }
+    }
+}
