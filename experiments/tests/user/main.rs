@@ -1,6 +1,8 @@
 //! The program as a user meets it.
 
 mod commands;
+#[cfg(feature = "live")]
+mod crowd;
 mod faults;
 #[cfg(feature = "live")]
 mod live;

@@ -9,19 +9,13 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::processes::{Cloud, QUICK, done, edge};
+use crate::processes::{Cloud, QUICK, done, edge, given};
 use crate::support::{folder, pipesd, refuses, stdout, text, write};
-
-/// A number that the environment may give.
-fn given(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
-}
 
 /// What a journal says of the texts, in order.
 fn journal(folder: &Path, name: &str) -> String {
@@ -174,47 +168,4 @@ fn a_cloud_that_is_watched_over_ends_with_its_watcher() {
         assert!(begun.elapsed() < Duration::from_secs(20), "somebody still serves");
         sleep(Duration::from_millis(50));
     }
-}
-
-/// `PIPESD_CHAOS_SECONDS` (60): how long it takes at least.
-#[test]
-fn sixteen_edges_under_faults_commit_the_right_text_and_the_cloud_does_not_grow() {
-    let folder = folder("sixteen");
-    let seconds = given("PIPESD_CHAOS_SECONDS", 60);
-    // In passes of up to eight an edge makes about twelve tokens a second.
-    let tokens = (seconds * 12).to_string();
-    let common = ["--tokens", &tokens, "--set", "verify_batch=8"];
-    let mut cloud = Cloud::start(&folder, &[&common[..], &["--set", "sessions_max=14"]].concat());
-    let begun = Instant::now();
-    let edges: Vec<Child> = (0..16)
-        .map(|number| {
-            // Each has a plan of its own; those of all edges are not for one that is alone in it.
-            let (own, seed) = (number.to_string(), format!("faults=random:{number}"));
-            let offline = if number % 2 == 0 { "wait" } else { "draft" };
-            let plan = ["--edge", &own, "--set", &seed, "--offline", offline];
-            edge(&folder, &own, &[&common[..], &plan].concat())
-        })
-        .collect();
-    let half = Duration::from_secs(seconds / 4);
-    sleep(half);
-    cloud.kill();
-    sleep(Duration::from_secs(2));
-    cloud.restart();
-    sleep(half.max(Duration::from_secs(5)));
-    let early = cloud.resident_kb();
-    sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
-    let late = cloud.resident_kb();
-    for (number, child) in edges.into_iter().enumerate() {
-        let within = Duration::from_secs(120 + 3 * seconds).saturating_sub(begun.elapsed());
-        done(child, &folder, &number.to_string(), within);
-    }
-    assert!(late < early + early / 2, "{early} kB, and later {late} kB");
-    let said = |number: u32| fs::read_to_string(folder.join(format!("{number}.err")));
-    let all: String = (0..16).map(|number| said(number).expect("its words")).collect();
-    let resumed = all.matches(" resumes s").count();
-    assert!(resumed >= 16, "each has lost the cloud that was killed: {resumed}");
-    println!(
-        "{resumed} resumed, {early} kB then {late} kB, {:.0} s",
-        begun.elapsed().as_secs_f64()
-    );
 }

@@ -156,3 +156,8 @@ pub(crate) fn done(mut child: Child, folder: &Path, name: &str, within: Duration
         }
     }
 }
+
+/// A number that the environment may give.
+pub(crate) fn given(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}

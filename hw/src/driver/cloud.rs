@@ -177,10 +177,10 @@ impl<T: Transport> Driver<T> {
     }
 
     fn show_load(&mut self) {
-        let (sessions, waiting) = self.cloud.load();
+        let (sessions, queued) = self.cloud.load();
         let stage = &mut self.stage;
         let (links, idle) = (stage.links.len(), stage.books.models.are_idle());
-        stage.watch.load(stage.books.clock.now(), Load { links, sessions, waiting, idle });
+        stage.watch.load(stage.books.clock.now(), Load { links, sessions, queued, idle });
     }
 
     fn feed_one(&mut self, input: Input) {

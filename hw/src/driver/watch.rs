@@ -15,7 +15,7 @@ pub(super) struct Load {
     pub(super) links: usize,
     pub(super) sessions: usize,
     /// Pieces of work that wait for the target.
-    pub(super) waiting: usize,
+    pub(super) queued: usize,
     /// The target does nothing.
     pub(super) idle: bool,
 }
@@ -36,9 +36,9 @@ impl Watch {
             return;
         }
         gauge!("pipesd_sessions").set(load.sessions as f64);
-        gauge!("pipesd_queue_length").set(load.waiting as f64);
+        gauge!("pipesd_queue_length").set(load.queued as f64);
         gauge!("pipesd_links").set(load.links as f64);
-        if load.idle && load.waiting > 0 {
+        if load.idle && load.queued > 0 {
             self.rests.get_or_insert(now);
         } else if let Some(since) = self.rests.take() {
             histogram!("pipesd_rest_seconds").record((now - since).as_secs_f64());
