@@ -87,7 +87,7 @@ pub(crate) async fn decode_async(
         rest.iter().map(|(number, request)| (*number, request.text.len())).collect();
     let requests = one_after_another(rest.into_iter().map(|(_, request)| request).collect());
     let link = (transport, events);
-    let dial = QuicDial { ticket: ticket.clone(), settings, emulation: emulation.clone() };
+    let dial = QuicDial::new(ticket.clone(), settings, emulation.clone());
     let run = drive_roaming_edge(setup, scene.draft(), link, &dial, requests, interrupted());
     let (report, energy) = metered(run).await;
     if let Some(emulation) = &emulation {

@@ -36,13 +36,19 @@ fn line(line: &str) -> Option<(f64, &str)> {
 }
 
 /// How long after its link was back each session was taken up that had lost it \[ms\]; infinity: not before
-/// the next silence. What the cloud denied meanwhile, or could not give as it was away (`away`), is not
-/// counted, nor is what had less than a second.
+/// the next silence. Only where the link was wholly back, for a second or until then: nothing late, out of
+/// order or spoilt. What the cloud denied meanwhile, or could not give as it was away, is not counted.
 fn resumptions(said: &str, plan: &FaultPlan, away: (f64, f64)) -> Vec<f64> {
     let lines: Vec<(f64, &str)> = said.lines().filter_map(line).collect();
     let ms = |at: VirtualInstant| nanos(at - VirtualInstant::ZERO) as f64 / 1e6;
     let silences: Vec<(f64, f64)> =
         plan.silences(0).into_iter().map(|(begin, end)| (ms(begin), ms(end))).collect();
+    let spans: Vec<(f64, f64)> = plan
+        .faults
+        .iter()
+        .map(|fault| fault.span())
+        .map(|(begin, over)| (ms(begin), ms(over)))
+        .collect();
     let mut after = Vec::new();
     for (number, &(_, back)) in silences.iter().enumerate() {
         let next = silences.get(number + 1).map_or(f64::INFINITY, |next| next.0);
@@ -65,7 +71,10 @@ fn resumptions(said: &str, plan: &FaultPlan, away: (f64, f64)) -> Vec<f64> {
             .take_while(|(at, _)| *at <= end)
             .any(|(_, words)| words.contains("suspends s") && !words.ends_with("the link is lost"));
         let cloud_away = back < away.1 && end > away.0;
-        if denied || cloud_away || next < back + 1000.0 {
+        let whole = spans
+            .iter()
+            .all(|&(begin, over)| over <= back || begin >= resumed.0.min(back + 1000.0));
+        if denied || cloud_away || !whole {
             continue;
         }
         after.push(if resumed.0 < next { resumed.0 - back } else { f64::INFINITY });
@@ -123,4 +132,6 @@ fn sixteen_edges_under_faults_commit_the_right_text_and_the_cloud_does_not_grow(
     after.sort_by(f64::total_cmp);
     let within = after.iter().filter(|ms| **ms < 1000.0).count();
     println!("{within} of {} within a second of their link's return: {after:.0?}", after.len());
+    // Not all: the machine may stand still.
+    assert!(2 * within > after.len(), "{after:.0?}");
 }

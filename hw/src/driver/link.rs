@@ -3,16 +3,18 @@
 
 use core::future::Future;
 use core::marker::PhantomData;
+use std::sync::Arc;
 
 use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
 use pipesd_core::time::Duration;
+use tokio::sync::Mutex;
 
 use crate::net::Emulation;
 pub use crate::transport::LinkEvent;
 use crate::transport::{
-    Arrival, ClientName, Link, LinkEvents, LinkSender, Server, Settings, Ticket, TransportError,
-    connect,
+    Arrival, Caller, ClientName, Link, LinkEvents, LinkSender, Server, Settings, Ticket,
+    TransportError,
 };
 
 /// The half of a link that sends.
@@ -85,18 +87,18 @@ impl<T: Transport + 'static, E: Events> Dial for OneLink<T, E> {
 }
 
 /// Reaches a cloud over QUIC again and again.
-#[derive(Clone, Debug)]
-pub struct QuicDial {
-    /// Of the cloud.
-    pub ticket: Ticket,
+pub struct QuicDial(Arc<Mutex<Caller>>);
+
+impl QuicDial {
     /// As the first link was made.
-    pub settings: Settings,
-    /// The same.
-    pub emulation: Option<Emulation>,
+    #[must_use]
+    pub fn new(ticket: Ticket, settings: Settings, emulation: Option<Emulation>) -> Self {
+        Self(Arc::new(Mutex::new(Caller::new(ticket, settings, emulation))))
+    }
 }
 
-/// A try ends after so long, if the way there and back is short: the next may find a link that has come
-/// back meanwhile, where this one would wait for its own retransmission.
+/// A try ends after so long: the next finds a link that has come back meanwhile, where this one would wait
+/// for its own retransmission. What it has begun goes on beside the next.
 const TRY: Duration = Duration::from_millis(600);
 
 impl Dial for QuicDial {
@@ -104,12 +106,9 @@ impl Dial for QuicDial {
     type Events = LinkEvents;
 
     fn dial(&self) -> impl Future<Output = Result<(LinkSender, LinkEvents), Unreached>> + 'static {
-        let Self { ticket, mut settings, emulation } = self.clone();
-        // A handshake takes two round trips, and may lose a packet.
-        let way = emulation.as_ref().map_or(Duration::ZERO, Emulation::round_trip);
-        settings.handshake = (TRY + 6 * way).min(settings.handshake);
+        let caller = Arc::clone(&self.0);
         async move {
-            let link = connect(&ticket, &settings, emulation.as_ref()).await;
+            let link = caller.lock().await.call(TRY).await;
             link.map(Link::split).map_err(|error| {
                 let may_yet = match &error {
                     TransportError::NoAnswer(_) | TransportError::System(_) => true,

@@ -91,11 +91,3 @@ impl Beginning {
         self.0 + Duration::from_nanos(at.as_nanos())
     }
 }
-
-impl Emulation {
-    /// There and back, without what chance and queues add.
-    #[must_use]
-    pub fn round_trip(&self) -> Duration {
-        self.startup + self.uplink.propagation + self.downlink.propagation
-    }
-}

@@ -1,32 +1,31 @@
-//! The edge's side: reach the cloud of a ticket.
+//! The edge's side: reach the cloud of a ticket, by as many tries as it takes.
+//!
+//! On a bad network a try's own retransmissions come later and later, and a cloud that was started anew
+//! knows nothing of handshakes with the one before. So others are begun beside it: of each, packets come at
+//! once. They go on together for a while, as a way that is long may take longer than the time after which
+//! the next is begun. Who comes is said over one of them alone: a cloud takes the last hello for the link.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use pipesd_core::time::Duration;
-use pipesd_core::wire::{self, ClientHello, HELLO_BYTES_MAX, Refusal, WireError};
-use quinn::{
-    AsyncUdpSocket, Connection, ConnectionError, Endpoint, EndpointConfig, TokioRuntime,
-    TransportErrorCode,
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::frame::{self, FrameError};
-use super::link::{Link, Parts, explain, plain};
-use super::sender::Startup;
-use super::{SERVER_NAME, Settings, Ticket, TransportError, tls, vocabulary};
-use crate::net::socket::{Departures, EmulatedSocket, PlainSocket};
-use crate::net::{Emulation, Timekeeper};
+use super::handshake::{Answered, shake_hands};
+use super::link::Link;
+use super::{Settings, Ticket, TransportError};
+use crate::net::Emulation;
 
-/// TLS alert: none of the offered protocols is spoken.
-const NO_PROTOCOL: u8 = 120;
-
-/// Between tries at a cloud that has no time: as long again after each, up to so long.
-const PAUSE: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_millis(400);
-/// A try that takes longer goes on beside another: a cloud that was killed and started anew in the middle of
-/// a handshake knows nothing of it, and cannot tell so.
+/// How long an edge that comes first waits for an answer before it tries once more.
 const BESIDE: Duration = Duration::from_millis(1500);
+/// Tries that are under way, at most; the oldest makes room. Few: each may hold a place at the cloud's door.
+const TRIES_MAX: usize = 3;
+/// A hello is answered within this time and some round trips, or the cloud is gone.
+const HELLO: Duration = Duration::from_millis(600);
 
 /// Connects to the cloud of `ticket` and introduces itself. `emulation`, if any, is applied to all
 /// that the link carries, the handshake included.
@@ -39,11 +38,20 @@ pub async fn connect(
     settings: &Settings,
     emulation: Option<&Emulation>,
 ) -> Result<Link, TransportError> {
-    let within = settings.handshake;
-    let busy = AtomicBool::new(false);
-    let connecting = try_until_answered(ticket, settings, emulation, &busy);
-    tokio::time::timeout(within, connecting).await.unwrap_or_else(|_| {
-        Err(if busy.load(Ordering::Relaxed) {
+    let mut caller = Caller::new(ticket.clone(), settings.clone(), emulation.cloned());
+    let tries = async {
+        loop {
+            let next = Instant::now() + BESIDE;
+            match caller.call(BESIDE).await {
+                // It may be early, and the cloud just being started.
+                Err(TransportError::NoAnswer(_)) => tokio::time::sleep_until(next).await,
+                answer => return answer,
+            }
+        }
+    };
+    let answer = timeout(settings.handshake, tries).await;
+    answer.unwrap_or_else(|_| {
+        Err(if caller.busy.load(Ordering::Relaxed) {
             TransportError::Refused("too many are at the cloud's door".into())
         } else {
             TransportError::NoAnswer(ticket.address)
@@ -51,159 +59,76 @@ pub async fn connect(
     })
 }
 
-/// The socket under quinn, and what the link needs of it.
-struct Under {
-    socket: Arc<dyn AsyncUdpSocket>,
-    departures: Arc<Departures>,
-    emulated: Option<Arc<EmulatedSocket>>,
-    startup: Option<Startup>,
+type Try = Pin<Box<dyn Future<Output = Result<Answered, TransportError>> + Send>>;
+
+/// Calls a cloud again and again.
+pub(crate) struct Caller {
+    ticket: Ticket,
+    settings: Settings,
+    emulation: Option<Emulation>,
+    /// In order of their beginning.
+    tries: VecDeque<Try>,
+    /// The cloud is there, and has no time.
+    busy: Arc<AtomicBool>,
 }
 
-fn open(cloud: SocketAddr, emulation: Option<&Emulation>) -> std::io::Result<Under> {
-    let any = match cloud {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    let departures = Arc::new(Departures::default());
-    let Some(emulation) = emulation else {
-        let socket = Arc::new(PlainSocket::new(socket, Arc::clone(&departures))?);
-        return Ok(Under { socket, departures, emulated: None, startup: None });
-    };
-    let timekeeper = Arc::new(Timekeeper::start()?);
-    let (keeper, own) = (Arc::clone(&timekeeper), Arc::clone(&departures));
-    let socket = Arc::new(EmulatedSocket::new(socket, emulation, keeper, own)?);
-    let (time, abortable) = (emulation.startup, emulation.abortable);
-    let startup = Some(Startup { timekeeper, time, abortable });
-    let emulated = Some(Arc::clone(&socket));
-    Ok(Under { socket, departures, emulated, startup })
-}
-
-/// Tries, and tries once more beside that if it takes long, and so on, until one of the tries is answered.
-async fn try_until_answered(
-    ticket: &Ticket,
-    settings: &Settings,
-    emulation: Option<&Emulation>,
-    busy: &AtomicBool,
-) -> Result<Link, TransportError> {
-    let this = async {
-        match connect_patiently(ticket, settings, emulation, busy).await {
-            // Others may be.
-            Err(TransportError::NoAnswer(_)) => core::future::pending().await,
-            answer => answer,
-        }
-    };
-    let another = async {
-        tokio::time::sleep(BESIDE).await;
-        Box::pin(try_until_answered(ticket, settings, emulation, busy)).await
-    };
-    tokio::select! { link = this => link, link = another => link }
-}
-
-async fn connect_patiently(
-    ticket: &Ticket,
-    settings: &Settings,
-    emulation: Option<&Emulation>,
-    busy: &AtomicBool,
-) -> Result<Link, TransportError> {
-    let system = |error: std::io::Error| TransportError::System(error.to_string());
-    let under = open(ticket.address, emulation).map_err(system)?;
-    let runtime = Arc::new(TokioRuntime);
-    let socket = Arc::clone(&under.socket);
-    let endpoint =
-        Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, runtime)
-            .map_err(system)?;
-    let (crypto, pinned) = tls::client(ticket.fingerprint).map_err(TransportError::System)?;
-    let mut config = quinn::ClientConfig::new(crypto);
-    config.transport_config(Arc::new(settings.edge(emulation).map_err(TransportError::System)?));
-    let refused = |error: &ConnectionError| match error {
-        _ if pinned.was_shown_another_key() => TransportError::Fingerprint(ticket.address),
-        // Reset: whoever answered knows nothing of it any more.
-        ConnectionError::TimedOut | ConnectionError::Reset => {
-            TransportError::NoAnswer(ticket.address)
-        }
-        ConnectionError::ApplicationClosed(close) => {
-            TransportError::Refused(plain(&String::from_utf8_lossy(&close.reason)))
-        }
-        // What TLS calls `no_application_protocol`.
-        ConnectionError::ConnectionClosed(close)
-            if close.error_code == TransportErrorCode::crypto(NO_PROTOCOL) =>
-        {
-            TransportError::Refused("the cloud speaks another version of the protocol".into())
-        }
-        other => TransportError::Refused(explain(other)),
-    };
-    let connection = shake_hands(&endpoint, config, ticket.address, busy);
-    let connection = connection.await?.map_err(|error| refused(&error))?;
-    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| refused(&error))?;
-    let hello = ClientHello {
-        version: wire::VERSION,
-        secret: *ticket.secret.bytes(),
-        edge: settings.edge,
-        client: settings.client.0,
-        vocabulary: settings.vocabulary,
-    };
-    let frame = frame::framed(|body| wire::encode_client_hello(&hello, body));
-    let answer = async {
-        // What is wrong with writing shows in reading.
-        let _ = send.write_all(&frame).await;
-        frame::read(&mut receive, HELLO_BYTES_MAX).await
-    };
-    let body = match answer.await {
-        Ok(Some(body)) => body,
-        Ok(None) => return Err(TransportError::Protocol("no hello".into())),
-        Err(FrameError::Stream(quinn::ReadError::ConnectionLost(error))) => {
-            return Err(refused(&error));
-        }
-        Err(error) => return Err(TransportError::Protocol(error.to_string())),
-    };
-    let hello = wire::decode_server_hello(&body).map_err(|error| match error {
-        WireError::Version { .. } => TransportError::Refused(error.to_string()),
-        other => TransportError::Protocol(other.to_string()),
-    })?;
-    if let (Some(Refusal::Vocabulary), Some(ours)) = (hello.refusal, &settings.token_bytes) {
-        let learned = vocabulary::learn(&mut send, &mut receive, ours).await;
-        return Err(match learned {
-            Ok(difference) => TransportError::Vocabulary(difference),
-            Err(why) => TransportError::Vocabulary(format!("the cloud does not tell where: {why}")),
-        });
+impl Caller {
+    pub(crate) fn new(ticket: Ticket, settings: Settings, emulation: Option<Emulation>) -> Self {
+        let (tries, busy) = (VecDeque::new(), Arc::default());
+        Self { ticket, settings, emulation, tries, busy }
     }
-    if let Some(refusal) = hello.refusal {
-        return Err(TransportError::Refused(format!("{refusal:?}").to_lowercase()));
-    }
-    Ok(Link::start(Parts {
-        connection,
-        control: (send, receive),
-        settings: Arc::new(settings.clone()),
-        departures: under.departures,
-        startup: under.startup,
-        emulated: under.emulated,
-        edge: settings.edge,
-        client: settings.client,
-        permit: None,
-        endpoint,
-    }))
-}
 
-/// Shakes hands, and comes again if the cloud is busy with others that do.
-async fn shake_hands(
-    endpoint: &Endpoint,
-    config: quinn::ClientConfig,
-    cloud: SocketAddr,
-    busy: &AtomicBool,
-) -> Result<Result<Connection, ConnectionError>, TransportError> {
-    let mut pause = PAUSE;
-    loop {
-        let connecting = endpoint
-            .connect_with(config.clone(), cloud, SERVER_NAME)
-            .map_err(|error| TransportError::System(error.to_string()))?;
-        match connecting.await {
-            Err(ConnectionError::ConnectionClosed(close))
-                if close.error_code == TransportErrorCode::CONNECTION_REFUSED => {}
-            other => return Ok(other),
+    /// Begins a try beside those that are under way, and waits for an answer to any of them for so long. The
+    /// tries go on after that, until the next call has its answer.
+    ///
+    /// # Errors
+    /// [`TransportError`]: there is no answer yet (`NoAnswer`), or not the right one.
+    pub(crate) async fn call(&mut self, within: Duration) -> Result<Link, TransportError> {
+        let deadline = Instant::now() + within;
+        let (ticket, settings) = (self.ticket.clone(), self.settings.clone());
+        let shaking = shake_hands(ticket, settings, self.emulation.clone(), Arc::clone(&self.busy));
+        let (cloud, longest) = (self.ticket.address, self.settings.handshake);
+        if self.tries.len() == TRIES_MAX {
+            self.tries.pop_front();
         }
-        busy.store(true, Ordering::Relaxed);
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(PAUSE_MAX);
+        self.tries.push_back(Box::pin(async move {
+            let shaken = timeout(longest, shaking).await;
+            shaken.unwrap_or(Err(TransportError::NoAnswer(cloud)))
+        }));
+        while !self.tries.is_empty() {
+            let Ok(first) = timeout_at(deadline, self.first()).await else { break };
+            let introduced = match first {
+                Ok(answered) => self.introduce(answered).await,
+                Err(error) => Err(error),
+            };
+            match introduced {
+                Err(TransportError::NoAnswer(_)) => {}
+                answer => {
+                    self.tries.clear();
+                    return answer;
+                }
+            }
+        }
+        Err(TransportError::NoAnswer(cloud))
+    }
+
+    /// What comes of the first try that comes to an end.
+    async fn first(&mut self) -> Result<Answered, TransportError> {
+        poll_fn(|cx| {
+            for number in 0..self.tries.len() {
+                if let Poll::Ready(end) = self.tries[number].as_mut().poll(cx) {
+                    self.tries.remove(number);
+                    return Poll::Ready(end);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn introduce(&self, answered: Answered) -> Result<Link, TransportError> {
+        let within = HELLO + 4 * answered.round_trip();
+        let introduced = timeout(within, answered.introduce(&self.ticket, &self.settings)).await;
+        introduced.unwrap_or(Err(TransportError::NoAnswer(self.ticket.address)))
     }
 }

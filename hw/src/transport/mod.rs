@@ -29,6 +29,7 @@
 
 mod connect;
 mod frame;
+mod handshake;
 mod identity;
 mod link;
 mod sender;
@@ -44,6 +45,7 @@ use pipesd_core::message::Message;
 use pipesd_core::time::Duration;
 use pipesd_core::wire;
 
+pub(crate) use self::connect::Caller;
 pub use self::connect::connect;
 pub use self::identity::{
     ClientName, Fingerprint, Identity, IdentityError, Secret, Ticket, TicketError,

@@ -6,6 +6,7 @@
     reason = "real time is what is measured here"
 )]
 
+mod again;
 mod exchange;
 mod moved;
 mod outside;
