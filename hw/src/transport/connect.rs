@@ -24,8 +24,6 @@ use crate::net::Emulation;
 const BESIDE: Duration = Duration::from_millis(1500);
 /// Tries that are under way, at most; the oldest makes room. Few: each may hold a place at the cloud's door.
 const TRIES_MAX: usize = 3;
-/// A hello is answered within this time and some round trips, or the cloud is gone.
-const HELLO: Duration = Duration::from_millis(600);
 
 /// Connects to the cloud of `ticket` and introduces itself. `emulation`, if any, is applied to all
 /// that the link carries, the handshake included.
@@ -127,8 +125,8 @@ impl Caller {
     }
 
     async fn introduce(&self, answered: Answered) -> Result<Link, TransportError> {
-        let within = HELLO + 4 * answered.round_trip();
-        let introduced = timeout(within, answered.introduce(&self.ticket, &self.settings)).await;
+        let introducing = answered.introduce(&self.ticket, &self.settings);
+        let introduced = timeout(self.settings.handshake, introducing).await;
         introduced.unwrap_or(Err(TransportError::NoAnswer(self.ticket.address)))
     }
 }

@@ -24,6 +24,8 @@ const NO_PROTOCOL: u8 = 120;
 /// Between tries at a cloud that has no time: as long again after each, up to so long.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
+/// A hello is answered within this time and some round trips, or the cloud has just gone.
+const HELLO: Duration = Duration::from_millis(1500);
 
 /// The socket under quinn, and what the link needs of it.
 struct Under {
@@ -130,11 +132,6 @@ pub(super) async fn shake_hands(
 }
 
 impl Answered {
-    /// How long a packet takes there and back.
-    pub(super) fn round_trip(&self) -> Duration {
-        self.connection.rtt()
-    }
-
     /// Says who comes with which ticket.
     ///
     /// # Errors
@@ -160,7 +157,9 @@ impl Answered {
             let _ = send.write_all(&frame).await;
             frame::read(&mut receive, HELLO_BYTES_MAX).await
         };
-        let body = match answer.await {
+        let within = HELLO + 4 * connection.rtt();
+        let answer = tokio::time::timeout(within, answer).await;
+        let body = match answer.map_err(|_| TransportError::NoAnswer(words.cloud))? {
             Ok(Some(body)) => body,
             Ok(None) => return Err(TransportError::Protocol("no hello".into())),
             Err(FrameError::Stream(quinn::ReadError::ConnectionLost(error))) => {
