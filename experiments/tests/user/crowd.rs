@@ -12,7 +12,7 @@ use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pipesd_core::fault::FaultPlan;
+use pipesd_core::fault::{Fault, FaultPlan};
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Instant as VirtualInstant, nanos};
 
@@ -43,12 +43,8 @@ fn resumptions(said: &str, plan: &FaultPlan, away: (f64, f64)) -> Vec<f64> {
     let ms = |at: VirtualInstant| nanos(at - VirtualInstant::ZERO) as f64 / 1e6;
     let silences: Vec<(f64, f64)> =
         plan.silences(0).into_iter().map(|(begin, end)| (ms(begin), ms(end))).collect();
-    let spans: Vec<(f64, f64)> = plan
-        .faults
-        .iter()
-        .map(|fault| fault.span())
-        .map(|(begin, over)| (ms(begin), ms(over)))
-        .collect();
+    let spans = plan.faults.iter().map(Fault::span);
+    let spans: Vec<(f64, f64)> = spans.map(|(begin, over)| (ms(begin), ms(over))).collect();
     let mut after = Vec::new();
     for (number, &(_, back)) in silences.iter().enumerate() {
         let next = silences.get(number + 1).map_or(f64::INFINITY, |next| next.0);
