@@ -7,7 +7,6 @@
     reason = "what is tested happens in real time, to other processes"
 )]
 
-use std::fs;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use pipesd_core::fault::{Fault, FaultPlan};
 use pipesd_core::seed::Seed;
 use pipesd_core::time::{Instant as VirtualInstant, nanos};
 
-use crate::processes::{Cloud, done, edge, given};
+use crate::processes::{Cloud, done, edge, given, said};
 use crate::support::{folder, write};
 
 /// What goes wrong with one edge's network: a fault about every two seconds, of up to four.
@@ -112,8 +111,7 @@ fn sixteen_edges_under_faults_commit_the_right_text_and_the_cloud_does_not_grow(
         done(child, &folder, &number.to_string(), within);
     }
     assert!(late < early + early / 2, "{early} kB, and later {late} kB");
-    let said = |number: u64| fs::read_to_string(folder.join(format!("{number}.err")));
-    let said: Vec<String> = (0..16).map(|number| said(number).expect("its words")).collect();
+    let said: Vec<String> = (0..16).map(|number| said(&folder, &number.to_string())).collect();
     let resumed: usize = said.iter().map(|said| said.matches(" resumes s").count()).sum();
     assert!(resumed >= 16, "each has lost the cloud that was killed: {resumed}");
     println!(

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::processes::{Cloud, QUICK, done, edge};
+use crate::processes::{Cloud, QUICK, done, edge, ended, journal, said};
 use crate::support::{folder, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -49,10 +49,6 @@ fn logged<'a>(said: &'a str, message: &'a str) -> impl Iterator<Item = Value> + 
     let lines = said.lines().filter(|line| line.starts_with('{'));
     let parsed = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     parsed.map(|line| line["fields"].clone()).filter(move |fields| fields["message"] == message)
-}
-
-fn words(folder: &Path, name: &str) -> String {
-    fs::read_to_string(folder.join(format!("{name}.err"))).expect("its words")
 }
 
 #[test]
@@ -154,8 +150,8 @@ fn a_cloud_that_is_told_to_close_says_so_and_its_edges_go_on_with_the_next() {
     let common = [QUICK, &["--tokens", "780"]].concat();
     let mut cloud = Cloud::start(&folder, &common);
     let start = |name: &str| {
-        let journal = text(&folder.join(format!("{name}.journal"))).to_owned();
-        edge(&folder, name, &[&common[..], &["--plain", "--journal", &journal]].concat())
+        let journal = folder.join(format!("{name}.journal"));
+        edge(&folder, name, &[&common[..], &["--plain", "--journal", text(&journal)]].concat())
     };
     let disturbed = start("disturbed");
     for _ in 0..3 {
@@ -165,13 +161,8 @@ fn a_cloud_that_is_told_to_close_says_so_and_its_edges_go_on_with_the_next() {
     }
     done(disturbed, &folder, "disturbed", MINUTE);
     done(start("calm"), &folder, "calm", MINUTE);
-    let journal = |name: &str| {
-        let journal = folder.join(format!("{name}.journal"));
-        fs::read_to_string(journal).expect("a journal").lines().skip(1).map(str::to_owned).collect()
-    };
-    let (disturbed, calm): (Vec<_>, Vec<_>) = (journal("disturbed"), journal("calm"));
-    assert_eq!(disturbed, calm);
-    let said = words(&folder, "disturbed");
+    assert_eq!(journal(&folder, "disturbed.journal"), journal(&folder, "calm.journal"));
+    let said = said(&folder, "disturbed");
     assert!(said.contains("the cloud is closing"), "{said}");
     assert!(said.contains("resumes s"), "{said}");
 }
@@ -188,9 +179,8 @@ fn who_is_not_served_is_told_why_and_is_served_when_there_is_room() {
     let mut hasty = edge(&folder, "hasty", &["--edge", "2", "--set", "outage_s=1"]);
     done(first, &folder, "first", MINUTE);
     done(patient, &folder, "patient", MINUTE);
-    let status = hasty.wait().expect("a child");
-    let said = words(&folder, "hasty");
-    assert!(!status.success() && said.contains("the cloud does not serve it"), "{status}: {said}");
-    let said = words(&folder, "patient");
-    assert!(said.contains("the cloud is full"), "{said}");
+    let status = ended(&mut hasty, MINUTE).expect("it gives up");
+    let [hasty, patient] = ["hasty", "patient"].map(|name| said(&folder, name));
+    assert!(!status.success() && hasty.contains("the cloud does not serve it"), "{hasty}");
+    assert!(patient.contains("the cloud is full"), "{patient}");
 }

@@ -6,22 +6,14 @@
     reason = "what is tested happens in real time, to other processes"
 )]
 
-use std::fs;
 use std::net::UdpSocket;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::processes::{Cloud, QUICK, done, edge, given};
+use crate::processes::{Cloud, QUICK, done, edge, given, journal, said};
 use crate::support::{folder, pipesd, refuses, stdout, text, write};
-
-/// What a journal says of the texts, in order.
-fn journal(folder: &Path, name: &str) -> String {
-    let text = fs::read_to_string(folder.join(name)).expect("a journal");
-    text.lines().skip(1).map(|line| format!("{line}\n")).collect()
-}
 
 /// `PIPESD_KILLS` (12): how often somebody is killed.
 #[test]
@@ -82,7 +74,7 @@ fn a_link_that_was_cut_is_resumed_within_a_second_and_nothing_is_said_twice() {
     for offline in ["wait", "draft"] {
         let child = edge(&folder, offline, &["--set", &faults, "--offline", offline]);
         done(child, &folder, offline, Duration::from_secs(60));
-        let said = fs::read_to_string(folder.join(format!("{offline}.err"))).expect("its words");
+        let said = said(&folder, offline);
         let at = |words: &str| {
             let line = said.lines().find(|line| line.contains(words));
             let line = line.unwrap_or_else(|| panic!("`{words}` is not in: {said}"));
@@ -160,7 +152,7 @@ fn a_cloud_that_is_watched_over_ends_with_its_watcher() {
     let mut cloud = Cloud::start(&folder, &["--set", &faults]);
     let child = edge(&folder, "edge", &[]);
     done(child, &folder, "edge", Duration::from_secs(60));
-    let said = fs::read_to_string(folder.join("edge.err")).expect("its words");
+    let said = said(&folder, "edge");
     assert!(said.contains("resumes s0"), "{said}");
     cloud.kill();
     let begun = Instant::now();

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -85,19 +85,15 @@ impl Cloud {
         let process = self.child.id().to_string();
         let told = Command::new("kill").args(["-TERM", &process]).status().expect("kill");
         assert!(told.success(), "{told}");
-        let begun = Instant::now();
-        loop {
-            match self.child.try_wait().expect("a child") {
-                Some(status) => return assert!(status.success(), "{status}: {}", self.said()),
-                None => assert!(begun.elapsed() < Duration::from_secs(30), "{}", self.said()),
-            }
-            sleep(Duration::from_millis(20));
-        }
+        let within = Duration::from_secs(30);
+        let status = ended(&mut self.child, within)
+            .unwrap_or_else(|| panic!("the cloud does not end: {}", self.said()));
+        assert!(status.success(), "{status}: {}", self.said());
     }
 
     /// What it has said so far.
     pub(crate) fn said(&self) -> String {
-        fs::read_to_string(self.folder.join("cloud.err")).unwrap_or_default()
+        said(&self.folder, "cloud")
     }
 
     /// Waits until it has said this.
@@ -141,20 +137,36 @@ pub(crate) fn edge(folder: &Path, name: &str, arguments: &[&str]) -> Child {
         .expect("an edge")
 }
 
-/// Waits for an edge, and says what it said if it failed or takes too long.
-pub(crate) fn done(mut child: Child, folder: &Path, name: &str, within: Duration) {
+/// Waits for a process; None: it takes longer than that.
+pub(crate) fn ended(child: &mut Child, within: Duration) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {
-        let said = || fs::read_to_string(folder.join(format!("{name}.err"))).unwrap_or_default();
         match child.try_wait().expect("a child") {
-            Some(status) => return assert!(status.success(), "{name}: {status}: {}", said()),
-            None if begun.elapsed() > within => {
-                let _ = child.kill();
-                panic!("{name} is stuck: {}", said());
-            }
+            Some(status) => return Some(status),
+            None if begun.elapsed() > within => return None,
             None => sleep(Duration::from_millis(20)),
         }
     }
+}
+
+/// Waits for an edge, and says what it said if it failed or takes too long.
+pub(crate) fn done(mut child: Child, folder: &Path, name: &str, within: Duration) {
+    let Some(status) = ended(&mut child, within) else {
+        let _ = child.kill();
+        panic!("{name} is stuck: {}", said(folder, name));
+    };
+    assert!(status.success(), "{name}: {status}: {}", said(folder, name));
+}
+
+/// What a process has said so far.
+pub(crate) fn said(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(format!("{name}.err"))).expect("its words")
+}
+
+/// What a journal says of the texts, in order.
+pub(crate) fn journal(folder: &Path, name: &str) -> String {
+    let text = fs::read_to_string(folder.join(name)).expect("a journal");
+    text.lines().skip(1).map(|line| format!("{line}\n")).collect()
 }
 
 /// A number that the environment may give.
