@@ -70,6 +70,18 @@ pub enum Waiting {
         /// How proactive rounds are uploaded.
         upload: UploadPolicy,
     },
+    /// Drafts and uploads ahead, and holds the NAV request of a proactive round until the verdict on
+    /// its parent has confirmed the guess (what the authors' edge does; the paper's text, rule 2, is
+    /// [`Self::DraftAndUpload`]). A confirmed round that the trigger has not ended yet is drafted and
+    /// uploaded on as one that is ahead; when it ends, the rest goes up as one batch with the request.
+    DraftAndHold {
+        /// Proactive rounds ahead of the pending one.
+        depth: u32,
+        /// See [`MethodSpec::waiting_resume`].
+        resume: bool,
+        /// How proactive rounds are uploaded until their NAV request.
+        upload: UploadPolicy,
+    },
 }
 
 impl Waiting {
@@ -78,8 +90,25 @@ impl Waiting {
     pub const fn depth(self) -> u32 {
         match self {
             Self::Idle => 0,
-            Self::Draft { depth, .. } | Self::DraftAndUpload { depth, .. } => depth,
+            Self::Draft { depth, .. }
+            | Self::DraftAndUpload { depth, .. }
+            | Self::DraftAndHold { depth, .. } => depth,
         }
+    }
+
+    /// The upload policy of rounds that the cloud is told of while it verifies their parent.
+    #[must_use]
+    pub const fn upload_ahead(self) -> Option<UploadPolicy> {
+        match self {
+            Self::Idle | Self::Draft { .. } => None,
+            Self::DraftAndUpload { upload, .. } | Self::DraftAndHold { upload, .. } => Some(upload),
+        }
+    }
+
+    /// Whether a proactive round asks for verification only once its guess is confirmed.
+    #[must_use]
+    pub const fn holds_nav(self) -> bool {
+        matches!(self, Self::DraftAndHold { .. })
     }
 
     /// Whether a proactive round that fired early is succeeded once it stands on committed text.
@@ -87,7 +116,9 @@ impl Waiting {
     pub const fn resumes(self) -> bool {
         match self {
             Self::Idle => false,
-            Self::Draft { resume, .. } | Self::DraftAndUpload { resume, .. } => resume,
+            Self::Draft { resume, .. }
+            | Self::DraftAndUpload { resume, .. }
+            | Self::DraftAndHold { resume, .. } => resume,
         }
     }
 }
@@ -121,9 +152,8 @@ impl Method {
 
     /// Whether some upload follows a DP plan, so that the link must be measured.
     #[must_use]
-    pub const fn plans(&self) -> bool {
-        self.upload.plans()
-            || matches!(self.waiting, Waiting::DraftAndUpload { upload, .. } if upload.plans())
+    pub fn plans(&self) -> bool {
+        self.upload.plans() || self.waiting.upload_ahead().is_some_and(UploadPolicy::plans)
     }
 }
 
@@ -169,6 +199,14 @@ pub enum WaitingName {
     Idle,
     Draft,
     DraftAndUpload,
+    DraftAndHold,
+}
+
+impl WaitingName {
+    /// Whether rounds are uploaded ahead of their parent's verdict.
+    const fn uploads_ahead(self) -> bool {
+        matches!(self, Self::DraftAndUpload | Self::DraftAndHold)
+    }
 }
 
 /// Names of the payload axis.
@@ -204,7 +242,7 @@ pub struct MethodSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<Threshold>,
     /// Upper bound of the threshold, at least 1, for `adaptive_sequence`; absent: none. The paper
-    /// clips at 1; the rounds of the authors' code show that it does not clip.
+    /// clips at 1, the authors' code at 1.99.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence_threshold_max: Option<f64>,
     /// The upload policy.
@@ -214,15 +252,16 @@ pub struct MethodSpec {
     pub batch_size: Option<u32>,
     /// What to do while a NAV is pending.
     pub waiting: WaitingName,
-    /// Proactive rounds ahead, for `draft` and `draft_and_upload`; default 1.
+    /// Proactive rounds ahead, for all values of `waiting` but `idle`; default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_depth: Option<u32>,
     /// Whether the edge speculates again once a proactive round that has already fired is confirmed;
     /// default true. The authors' edge does not: it rests until that round's own verdict (their
-    /// EdgeLLM rounds show it, see the README). For `draft` and `draft_and_upload`.
+    /// EdgeLLM rounds show it, see the README). For all values of `waiting` but `idle`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_resume: Option<bool>,
-    /// Upload policy of proactive rounds, for `draft_and_upload`; default: as `upload`.
+    /// Upload policy of proactive rounds: for `draft_and_upload`, by default as `upload`; for
+    /// `draft_and_hold`, by default `immediate`, a message for each token (paper.md §12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_upload: Option<UploadName>,
     /// The verification rule.
@@ -295,14 +334,14 @@ impl MethodSpec {
         let uses_token = matches!(self.trigger, Trigger::TokenThreshold | Trigger::Dual);
         let adaptive = self.trigger == Trigger::AdaptiveSequence;
         let waits = self.waiting != WaitingName::Idle;
-        let uploads_ahead = self.waiting == WaitingName::DraftAndUpload;
+        let uploads_ahead = self.waiting.uploads_ahead();
         let fixed_batch = self.upload == UploadName::FixedBatch
             || (uploads_ahead && self.waiting_upload == Some(UploadName::FixedBatch));
         let fixed_length = self.trigger == Trigger::FixedLength;
         let top_k = self.payload == PayloadName::TopK;
         let any_sequence = "trigger = \"sequence_threshold\", \"adaptive_sequence\" or \"dual\"";
         let any_token = "trigger = \"token_threshold\" or \"dual\"";
-        let any_waiting = "waiting = \"draft\" or \"draft_and_upload\"";
+        let any_waiting = "waiting = \"draft\", \"draft_and_upload\" or \"draft_and_hold\"";
         [
             (
                 "draft_length",
@@ -331,7 +370,7 @@ impl MethodSpec {
                 "waiting_upload",
                 self.waiting_upload.is_some(),
                 uploads_ahead,
-                "waiting = \"draft_and_upload\"",
+                "waiting = \"draft_and_upload\" or \"draft_and_hold\"",
             ),
             ("top_k", self.top_k.is_some(), top_k, "payload = \"top_k\""),
         ]
@@ -398,7 +437,6 @@ impl MethodSpec {
     }
 
     fn uploads(&self) -> Result<(UploadPolicy, Waiting), MethodError> {
-        let waiting_upload = self.waiting_upload.unwrap_or(self.upload);
         let resume = self.waiting_resume.unwrap_or(true);
         let depth = self.waiting_depth.unwrap_or(1);
         let depth = in_range("waiting_depth", Some(depth), 1..=DEPTH_MAX, "")?;
@@ -421,7 +459,12 @@ impl MethodSpec {
             WaitingName::Idle => Waiting::Idle,
             WaitingName::Draft => Waiting::Draft { depth, resume },
             WaitingName::DraftAndUpload => {
-                Waiting::DraftAndUpload { depth, resume, upload: policy(waiting_upload)? }
+                let upload = policy(self.waiting_upload.unwrap_or(self.upload))?;
+                Waiting::DraftAndUpload { depth, resume, upload }
+            }
+            WaitingName::DraftAndHold => {
+                let upload = policy(self.waiting_upload.unwrap_or(UploadName::Immediate))?;
+                Waiting::DraftAndHold { depth, resume, upload }
             }
         };
         Ok((policy(self.upload)?, waiting))

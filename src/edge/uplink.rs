@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::round::Round;
 use super::session::Session;
 use crate::contract::Output;
 use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId};
 use crate::message::{Message, Upload};
-use crate::method::{Method, Waiting};
+use crate::method::Method;
 use crate::upload::{UploadObservation, UploadPolicy};
 
 #[derive(Clone, Debug, Default)]
@@ -105,6 +106,20 @@ impl Uplink {
     }
 }
 
+/// How the round is uploaded that stands `ahead` rounds behind the front; none: not yet.
+fn policy_of(round: &Round, ahead: usize, method: &Method) -> Option<UploadPolicy> {
+    let waiting = method.waiting;
+    match (ahead, waiting.upload_ahead()) {
+        // What was begun behind a guess is uploaded as such until its NAV request.
+        (0, Some(upload)) if waiting.holds_nav() && round.guess.is_some() => Some(upload),
+        (0, _) => Some(method.upload),
+        // Drafted alone: the cloud holds no more of a session than is drafted with a link.
+        (ahead, Some(_)) if ahead > waiting.depth() as usize => None,
+        (_, Some(upload)) => Some(upload),
+        (_, None) => round.scripted.is_some().then_some(method.upload),
+    }
+}
+
 /// The first round that has something to send decides; later rounds wait for it.
 fn next_upload(
     session: &mut Session,
@@ -115,21 +130,16 @@ fn next_upload(
     let session_id = session.id();
     let mut chosen = None;
     for (ahead, round) in session.rounds_mut().enumerate() {
-        let policy = match (ahead, method.waiting) {
-            (0, _) => method.upload,
-            // Drafted alone: the cloud holds no more of a session than is drafted with a link.
-            (ahead, Waiting::DraftAndUpload { depth, .. }) if ahead > depth as usize => break,
-            (_, Waiting::DraftAndUpload { upload, .. }) => upload,
-            (_, Waiting::Idle | Waiting::Draft { .. }) if round.scripted.is_some() => method.upload,
-            (_, Waiting::Idle | Waiting::Draft { .. }) => break,
-        };
+        let Some(policy) = policy_of(round, ahead, method) else { break };
         let unsent = round.unsent();
+        let held = method.waiting.holds_nav() && round.awaits_parent;
         let count = match round.fired {
             Some(_) if round.nav_requested => continue,
             // NAV cuts the plan: all that is unsent goes up with the request (rule 1).
-            Some(_) => unsent,
+            Some(_) if !held => unsent,
+            Some(_) if unsent == 0 => continue,
             None if unsent == 0 => break,
-            None => {
+            _ => {
                 let batches_sent = round.batches;
                 let (policy, plan) = match &round.scripted {
                     Some(scripted) => (UploadPolicy::Dp, &scripted.batches[..]),
@@ -140,7 +150,7 @@ fn next_upload(
                 count
             }
         };
-        let nav = round.fired.is_some();
+        let nav = round.fired.is_some() && !held;
         let offset = round.sent;
         round.sent += count;
         round.batches += 1;

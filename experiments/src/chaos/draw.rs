@@ -129,7 +129,7 @@ fn method(dice: &mut Dice) -> Method {
             WaitingName::Idle,
             WaitingName::Draft,
             WaitingName::DraftAndUpload,
-            WaitingName::DraftAndUpload,
+            WaitingName::DraftAndHold,
         ]),
         waiting_depth: Some(dice.number(1, 8)),
         waiting_resume: Some(dice.chance(0.5)),

@@ -60,7 +60,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Method, "upload", ["", "at_nav, immediate, fixed_batch, window, dp, work_conserving", METHOD],
         "how a round is cut into uploads"),
     key(Method, "batch_size", ["tokens", "1 to 4096", METHOD], "tokens of an upload (fixed_batch)"),
-    key(Method, "waiting", ["", "idle, draft, draft_and_upload", METHOD],
+    key(Method, "waiting", ["", "idle, draft, draft_and_upload, draft_and_hold", METHOD],
         "what the edge does while NAV runs"),
     key(Method, "waiting_depth", ["rounds", "1 to 8", METHOD], "rounds drafted ahead"),
     key(Method, "waiting_resume", ["", "see methods.toml", METHOD],

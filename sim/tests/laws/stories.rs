@@ -72,12 +72,30 @@ fn vanilla_with_a_rejection() {
     tell(&vanilla(3), &text, &expect_file!["golden/vanilla_rejection.txt"]);
 }
 
+/// All drafts are right. The first round ends at #2, the one behind the guess #3 at `unsure`.
+fn reused(unsure: u32) -> Vec<(u32, u32, f64)> {
+    let confidence = |token| if token == 3 || token == unsure { 0.4 } else { 0.9 };
+    (1..=12).map(|token| right(token, confidence(token))).collect()
+}
+
 #[test]
 fn a_proactive_round_is_reused() {
-    // Wholly accepted and the guess #3 is right: what was drafted and uploaded ahead counts.
-    let text = [right(1, 0.9), right(2, 0.9), right(3, 0.4), right(4, 0.9), right(5, 0.9)];
-    let text = [&text[..], &[right(6, 0.9), right(7, 0.4), right(8, 0.9), right(9, 0.9)]].concat();
-    tell(&pipesd(), &text, &expect_file!["golden/pipesd_reused.txt"]);
+    // Its tokens go up one by one behind the NAV request of r0. It has fired when the verdict confirms
+    // its guess; its own request, held until then, goes up with all that has not begun.
+    tell(&pipesd(), &reused(7), &expect_file!["golden/pipesd_reused.txt"]);
+}
+
+#[test]
+fn a_confirmed_round_is_drafted_on_until_it_fires() {
+    // The verdict on r0 comes before the trigger: r1 goes on token by token, as one that is ahead, and
+    // the rest goes up as one batch when it fires.
+    tell(&pipesd(), &reused(11), &expect_file!["golden/pipesd_drafted_on.txt"]);
+}
+
+#[test]
+fn by_rule_2_a_proactive_round_asks_for_its_own_verification() {
+    // As the paper's text has it: r1 follows the plan, and its NAV request waits for no verdict.
+    tell(&support::rule2(&pipesd()), &reused(7), &expect_file!["golden/rule2_reused.txt"]);
 }
 
 /// The third token is wrong. A NAV takes 33 ms: the verdict finds a step and an upload under way.
@@ -104,7 +122,7 @@ fn discarded(abortable: bool, golden: &ExpectFile) {
         Setup { uplink, profile: Arc::new(profile), ..setup }
     };
     // Windows of N̂ ahead make that upload a long one.
-    let entry = pipesd() + "\n waiting_upload = 'window'";
+    let entry = support::rule2(&pipesd()).replace("waiting_upload = 'dp'", "waiting_upload = 'window'");
     tell_with(&entry, &DISCARDED, change, golden);
 }
 

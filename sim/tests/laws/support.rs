@@ -33,11 +33,18 @@ pub(crate) const PRESETS: [(&str, &str); 4] = [
 pub(crate) const VANILLA: &str = "trigger = 'fixed_length'\n draft_length = 6\n upload = 'at_nav'\n \
      waiting = 'idle'\n verification = 'match'\n payload = 'full'";
 pub(crate) const EDGELLM: &str = "trigger = 'adaptive_sequence'\n sequence_threshold = 0.92\n \
-     decay = 0.95\n upload = 'at_nav'\n waiting = 'draft_and_upload'\n \
-     waiting_upload = 'window'\n waiting_resume = false\n verification = 'match'\n payload = 'full'";
+     decay = 0.95\n sequence_threshold_max = 1.99\n upload = 'at_nav'\n \
+     waiting = 'draft_and_hold'\n waiting_upload = 'immediate'\n waiting_resume = false\n \
+     verification = 'match'\n payload = 'full'";
 pub(crate) const PIPESD: &str = "trigger = 'dual'\n sequence_threshold = 0.95\n \
-     token_threshold = 0.9\n upload = 'dp'\n waiting = 'draft_and_upload'\n \
-     waiting_resume = false\n verification = 'match'\n payload = 'full'";
+     token_threshold = 0.9\n upload = 'dp'\n waiting = 'draft_and_hold'\n \
+     waiting_upload = 'immediate'\n waiting_resume = false\n verification = 'match'\n \
+     payload = 'full'";
+
+/// PipeSD as the paper's text has it: proactive rounds follow the plan and ask for their own NAV.
+pub(crate) fn rule2(pipesd: &str) -> String {
+    pipesd.replace("draft_and_hold", "draft_and_upload").replace("'immediate'", "'dp'")
+}
 
 /// The method that an entry of a methods file describes.
 pub(crate) fn method(entry: &str) -> Method {

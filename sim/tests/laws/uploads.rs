@@ -1,8 +1,9 @@
-//! When tokens go up, read from the event logs: the plan and its cut, and EdgeLLM's windows.
+//! When tokens go up, read from the event logs: the plan and its cut, what goes up behind a NAV request,
+//! and EdgeLLM's windows.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pipesd_core::event::{Event, Stamped};
+use pipesd_core::event::{Event, GuessFate, Stamped};
 use pipesd_core::ids::{RoundId, SessionId};
 use pipesd_core::upload::dp::{self, UploadCosts};
 
@@ -15,12 +16,26 @@ use crate::support::{self, EDGELLM, PIPESD, PRESETS, affine};
 type Key = (SessionId, RoundId);
 
 /// Rule 1 (paper §3): the NAV request takes all that is unsent in one batch, and there is nothing
-/// more to come. Returns (tokens, NAV) of each round's uploads in order.
+/// more to come. A round whose guess awaits its parent's verdict sends tokens one by one and no request
+/// (paper.md §12). Returns (tokens, NAV) of each round's uploads in order.
 fn batches(events: &[Stamped]) -> BTreeMap<Key, Vec<(u32, bool)>> {
     let mut batches: BTreeMap<Key, Vec<(u32, bool)>> = BTreeMap::new();
     let mut fired: BTreeMap<Key, u32> = BTreeMap::new();
+    let mut held: BTreeSet<Key> = BTreeSet::new();
     for stamped in events {
         match stamped.event {
+            Event::Guessed { session, round, .. } => {
+                held.insert((session, round));
+            }
+            Event::GuessResolved { session, round, .. } => {
+                held.remove(&(session, round));
+            }
+            Event::UploadStarted { session, round, tokens, nav, .. }
+                if held.contains(&(session, round)) =>
+            {
+                assert_eq!((tokens, nav), (1, false), "{stamped}: ahead of the parent's verdict");
+                batches.entry((session, round)).or_default().push((tokens, nav));
+            }
             Event::NavFired { session, round, drafted, .. } => {
                 assert!(fired.insert((session, round), drafted).is_none(), "{stamped}");
             }
@@ -52,19 +67,34 @@ fn a_nav_request_takes_all_unsent_tokens_in_one_batch() {
 
 #[test]
 fn pipesd_uses_its_plan_cyclically() {
-    // The plan is recomputed here from what each `Planned` says. Long sure rounds, short window.
+    // The plan is recomputed here from what each `Planned` says. Long sure rounds, short window. A round
+    // that was begun behind a guess goes up token by token, also once the guess is confirmed.
     let entry = PIPESD.replace("0.95", "0.05").replace("0.9\n", "0.3\n");
     let fast = affine(Rate::Constant(100_000_000), Duration::from_millis(5), Duration::ZERO);
     let setup = support::paper(support::method(&entry), 650);
     let setup = Setup { uplink: LinkConfig::Affine(fast), ..setup };
     let mut plan = Vec::new();
     let mut batches: BTreeMap<Key, usize> = BTreeMap::new();
-    let mut second_turns = 0;
+    let mut ahead: BTreeSet<Key> = BTreeSet::new();
+    let mut confirmed: BTreeSet<Key> = BTreeSet::new();
+    let (mut second_turns, mut drafted_on) = (0, 0);
     for stamped in support::record(&setup, 1).events {
         match stamped.event {
             Event::Planned { window, startup, per_token, draft } => {
                 let costs = UploadCosts { startup, per_token, draft };
                 plan = dp::plan(&costs, window).expect("in range").batches;
+            }
+            Event::Guessed { session, round, .. } => {
+                ahead.insert((session, round));
+            }
+            Event::GuessResolved { session, round, fate: GuessFate::Confirmed, .. } => {
+                confirmed.insert((session, round));
+            }
+            Event::UploadStarted { session, round, tokens, nav: false, .. }
+                if ahead.contains(&(session, round)) =>
+            {
+                assert_eq!(tokens, 1, "{stamped}");
+                drafted_on += usize::from(confirmed.contains(&(session, round)));
             }
             Event::UploadStarted { session, round, tokens, nav: false, .. } => {
                 let sent = batches.entry((session, round)).or_default();
@@ -76,13 +106,15 @@ fn pipesd_uses_its_plan_cyclically() {
         }
     }
     assert!(second_turns > 5, "the plan was used more than once in a round: {second_turns}");
+    assert!(drafted_on > 5, "confirmed rounds were drafted and uploaded on: {drafted_on}");
 }
 
 #[test]
-fn edgellm_uploads_windows_and_only_while_a_nav_is_pending() {
-    // Paper §6. N̂ is followed here by its definition: 20, then the mean of the last 100 draft
+fn windows_go_up_while_a_nav_is_pending_and_only_then() {
+    // EdgeLLM as the paper's text has it (§6). N̂ is followed here by its definition: 20, then the mean of the last 100 draft
     // lengths, halves up. Sure drafts make rounds longer than a window.
     let entry = EDGELLM.replace("0.92", "0.3\n window = 2").replace("decay = 0.95", "decay = 0.5");
+    let entry = support::rule2(&entry).replace("waiting_upload = 'dp'", "waiting_upload = 'window'");
     let setup = support::paper(support::method(&entry), 1300);
     let mut pending: BTreeSet<Key> = BTreeSet::new();
     let mut lengths: VecDeque<u32> = VecDeque::new();

@@ -38,7 +38,12 @@ pub(crate) fn method() -> impl Strategy<Value = Method> {
             UploadName::WorkConserving,
         ])
     };
-    let waiting = vec![WaitingName::Idle, WaitingName::Draft, WaitingName::DraftAndUpload];
+    let waiting = vec![
+        WaitingName::Idle,
+        WaitingName::Draft,
+        WaitingName::DraftAndUpload,
+        WaitingName::DraftAndHold,
+    ];
     let payloads = vec![PayloadName::Full, PayloadName::Lazy, PayloadName::TopK, PayloadName::Ids];
     let threshold = || {
         let values = select(vec![0.05, 0.5, 0.8, 0.95, 0.995]);
