@@ -1,6 +1,7 @@
 //! The laws of the whole: edges, links and a cloud together, as they are driven by the event loop.
 //! One module for each law; `support` builds what they run on.
 
+mod authors;
 mod bound;
 mod canaries;
 mod closed_form;
