@@ -2,6 +2,7 @@
 //! how the draft goes on after a mistake. Only the simulated models look at it; edge and cloud speak
 //! token ids.
 
+pub mod likelihood;
 mod process;
 mod recorded;
 

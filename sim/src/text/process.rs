@@ -90,6 +90,18 @@ impl Process {
         }
     }
 
+    /// The score from which on confidences are at least `confidence`, 0 to 1: the inverse of Y, infinite
+    /// beyond what the knots reach.
+    pub(super) fn score(&self, confidence: f64) -> f64 {
+        let surprise = -libm::log10(1.0 - confidence);
+        let above = self.knots.partition_point(|knot| knot[1] < surprise);
+        match (above.checked_sub(1).map(|below| self.knots[below]), self.knots.get(above)) {
+            (None, _) => f64::NEG_INFINITY,
+            (_, None) => f64::INFINITY,
+            (Some([x0, y0]), Some([x1, y1])) => x0 + (x1 - x0) * (surprise - y0) / (y1 - y0),
+        }
+    }
+
     fn confidence(&self, score: f64) -> f64 {
         -libm::expm1(-LN_10 * self.surprise(score))
     }

@@ -83,20 +83,22 @@ fn a_rejection_costs_the_round_behind_it_no_more_than_in_the_authors_rounds() {
     let share = |count: usize| count as f64 / all.len() as f64;
     let reused = share(all.iter().filter(|round| round.reused).count());
     let ones = share(all.iter().filter(|round| round.drafted == 1).count());
-    let mut longest: Vec<f64> = sets
-        .iter()
-        .map(|set| streaks(set).into_iter().fold(0.0, f64::max))
-        .collect();
+    let mut longest: Vec<f64> =
+        sets.iter().map(|set| streaks(set).into_iter().fold(0.0, f64::max)).collect();
     let [streak_half, streak_most] = [0.5, 0.9].map(|share| quantile(&mut longest, share));
     println!("                                          ours     the authors'");
     println!("rounds after a rejection, a set         {count:6.1}     26 (25)");
     println!("their extra time, median [ms]           {half:6.0}     42 (53)");
     println!("... of nine in ten at most              {most:6.0}     83 (73)");
-    println!("... at most, median set | 19 of 20      {max_half:6.0} | {max_most:.0}     333 (352)");
+    println!(
+        "... at most, median set | 19 of 20      {max_half:6.0} | {max_most:.0}     333 (352)"
+    );
     println!("reused rounds                           {reused:6.2}     .49 (.38)");
     println!("lengths, q50 q90 q99              {n50:4.0} {n90:3.0} {n99:3.0}     1 13 47");
     println!("rounds of one token                     {ones:6.2}     .61 (.64)");
-    println!("longest streak of them, median | 9 of 10  {streak_half:4.0} | {streak_most:.0}     24 (24)");
+    println!(
+        "longest streak of them, median | 9 of 10  {streak_half:4.0} | {streak_most:.0}     24 (24)"
+    );
     assert!(count > 15.0, "the situation is there");
     assert!(most <= 113.0, "a stale upload costs about a token: {most}");
     assert!(max_most <= 400.0, "over as many rounds as theirs: {max_most}");

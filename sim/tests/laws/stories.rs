@@ -122,7 +122,8 @@ fn discarded(abortable: bool, golden: &ExpectFile) {
         Setup { uplink, profile: Arc::new(profile), ..setup }
     };
     // Windows of N̂ ahead make that upload a long one.
-    let entry = support::rule2(&pipesd()).replace("waiting_upload = 'dp'", "waiting_upload = 'window'");
+    let entry =
+        support::rule2(&pipesd()).replace("waiting_upload = 'dp'", "waiting_upload = 'window'");
     tell_with(&entry, &DISCARDED, change, golden);
 }
 
