@@ -3,7 +3,7 @@
 use pipesd_core::time::{Duration, from_millis};
 use serde::{Deserialize, Serialize};
 
-use crate::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
+use crate::link::{AffineConfig, ExchangeFloor, LinkConfig, PacketConfig, Rate};
 use crate::profile::Sourced;
 
 /// A scenario as its file says it.
@@ -212,7 +212,10 @@ impl LinkSpec {
                         ));
                     }
                 }
-                Ok(LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable }))
+                // The floor belongs to the stack, and so to the profile: see `ProfileSpec::exchange_floor`.
+                let floor = ExchangeFloor::NONE;
+                let config = AffineConfig { rate, startup, propagation, abortable, floor };
+                Ok(LinkConfig::Affine(config))
             }
             LinkModel::Packet => {
                 let number = |sourced: &Option<Sourced<f64>>, default| {

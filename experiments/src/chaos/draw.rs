@@ -11,7 +11,7 @@ use pipesd_core::method::{
 use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::time::Duration;
 use pipesd_sim::distribution::Latency;
-use pipesd_sim::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
+use pipesd_sim::link::{AffineConfig, ExchangeFloor, LinkConfig, PacketConfig, Rate};
 use pipesd_sim::profile::{DraftLatency, Profile, TextModel, VerificationLatency};
 use pipesd_sim::world::Setup;
 
@@ -190,7 +190,9 @@ fn link(dice: &mut Dice) -> LinkConfig {
     let (startup, propagation, jitter) = (delay(), delay(), delay());
     let abortable = dice.chance(0.5);
     if dice.chance(0.6) {
-        return LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable });
+        let base = Duration::from_millis(dice.pick(&[0, 0, 60]));
+        let floor = ExchangeFloor { base, ..ExchangeFloor::NONE };
+        return LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable, floor });
     }
     LinkConfig::Packet(PacketConfig {
         rate,

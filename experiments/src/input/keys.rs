@@ -109,6 +109,11 @@ pub(crate) const KEYS: &[Key] = &[
     key(Model, "fit_ms", ["ms", "0 to 1000000", PROFILE], "one fit of the edge's tuner"),
     key(Model, "edge_only_ms", ["ms", "0 to 1000000", PROFILE],
         "time per token of edge-only decoding, a reference line: no run depends on it"),
+    key(Model, "exchange_floor_ms", ["ms", "0 to 60000", PROFILE],
+        "f0: what a message occupies the edge's sender for at the least, in the stack of the profile's \
+         testbed (full payload on an affine link, simulated; elsewhere there is none)"),
+    key(Model, "exchange_floor_per_mb_ms", ["ms", "0 to 60000", PROFILE],
+        "f1: added to it by each 10⁶ bytes of the message"),
     key(Model, "vocabulary", ["tokens", "3 to 10000000", PROFILE],
         "entries of the vocabulary, which size the full payload"),
     key(Model, "prompt_tokens", ["tokens", "1 to 1000000", PROFILE], "length of a prompt"),

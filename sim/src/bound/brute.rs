@@ -16,7 +16,7 @@ use super::search::Search;
 use super::wire::Wire;
 use super::{EmptyNavs, Moves};
 use crate::distribution::Latency;
-use crate::link::{AffineConfig, Rate};
+use crate::link::{AffineConfig, ExchangeFloor, Rate};
 use crate::profile::VerificationLatency;
 
 /// A link in ns and bytes, its rate in bit/s for each `step` ns.
@@ -27,11 +27,18 @@ struct Line {
     rates: Vec<u64>,
     step: u64,
     offset: u64,
+    /// For how long a message occupies its sender at the least, and by how much longer for each byte.
+    floor: [u64; 2],
 }
 
 impl Line {
-    /// When `bytes` have left; where the rate changes, ns by ns.
+    /// When a message of `bytes` has left.
     fn end(&self, start: u64, bytes: u64) -> u64 {
+        self.carried(start, bytes).max(start + self.floor[0] + self.floor[1] * bytes)
+    }
+
+    /// When `bytes` have gone over the link; where the rate changes, ns by ns.
+    fn carried(&self, start: u64, bytes: u64) -> u64 {
         let mut left = bytes * 8_000_000_000;
         let mut now = start + self.startup;
         if let [rate] = self.rates[..] {
@@ -56,7 +63,10 @@ impl Line {
             },
         };
         let [startup, propagation] = [self.startup, self.propagation].map(Duration::from_nanos);
-        AffineConfig { rate, startup, propagation, abortable: false }
+        let [base, per_megabyte] = [self.floor[0], self.floor[1] * 1_000_000];
+        let [base, per_megabyte] = [base, per_megabyte].map(Duration::from_nanos);
+        let floor = ExchangeFloor { base, per_megabyte };
+        AffineConfig { rate, startup, propagation, abortable: false, floor }
     }
 }
 
@@ -428,13 +438,15 @@ fn line() -> impl Strategy<Value = Line> {
         3 => rate().prop_map(|rate| vec![rate]),
         1 => prop::collection::vec(rate(), 2..4),
     ];
-    (0_u64..12, 0_u64..6, rates, 5_u64..40, 0_u64..60).prop_map(
-        |(startup, propagation, rates, step, offset)| Line {
+    let floor = prop_oneof![3 => Just([0, 0]), 1 => [0_u64..20, 0_u64..3]];
+    (0_u64..12, 0_u64..6, rates, (5_u64..40, 0_u64..60), floor).prop_map(
+        |(startup, propagation, rates, (step, offset), floor)| Line {
             startup,
             propagation,
             rates,
             step,
             offset,
+            floor,
         },
     )
 }

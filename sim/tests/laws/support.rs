@@ -12,7 +12,7 @@ use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_core::trace::{Trace, TraceText};
 use pipesd_sim::distribution::Latency;
-use pipesd_sim::link::{AffineConfig, LinkConfig, Rate};
+use pipesd_sim::link::{AffineConfig, ExchangeFloor, LinkConfig, Rate};
 use pipesd_sim::profile::{
     DraftLatency, EnergySpec, Profile, ProfileSpec, TextModel, VerificationLatency,
 };
@@ -51,7 +51,7 @@ pub(crate) const VOCABULARY: u32 = 135;
 pub(crate) const BYTES_PER_MS: u64 = 122;
 
 pub(crate) fn affine(rate: Rate, startup: Duration, propagation: Duration) -> AffineConfig {
-    AffineConfig { rate, startup, propagation, abortable: false }
+    AffineConfig { rate, startup, propagation, abortable: false, floor: ExchangeFloor::NONE }
 }
 
 /// A profile in round numbers: a draft step takes 10 ms, a NAV 30 ms, whatever its length.
