@@ -185,7 +185,12 @@ fn texts(dice: &mut Dice, profile: &Profile) -> Profile {
 }
 
 fn link(dice: &mut Dice) -> LinkConfig {
-    let rate = Rate::Constant(dice.pick(&[50_000, 1_000_000, 20_000_000, 1_000_000_000]));
+    let bits = dice.pick(&[50_000, 1_000_000, 20_000_000, 1_000_000_000]);
+    let rate = if dice.chance(0.2) {
+        Rate::PerRequest { rates: vec![bits, 4 * bits], first: 0, random_first: true }
+    } else {
+        Rate::Constant(bits)
+    };
     let mut delay = || Duration::from_millis(dice.pick(&[0, 0, 1, 5, 25, 150]));
     let (startup, propagation, jitter) = (delay(), delay(), delay());
     let abortable = dice.chance(0.5);

@@ -79,6 +79,8 @@ pub(crate) const KEYS: &[Key] = &[
     key(Link, "bandwidth_trace", ["", "a path", SCENARIO],
         "rates of both links over time; a rate that is given too takes its link's place"),
     key(Link, "uplink_mbps", ["Mbit/s", "0.001 to 1000000", SCENARIO], "rate of the uplink"),
+    key(Link, "uplink_mean_mbps", ["Mbit/s", "0.001 to 1000000", SCENARIO],
+        "mean rate of the uplink: its rates over time, or those of requests, are scaled to it"),
     key(Link, "downlink_mbps", ["Mbit/s", "0.001 to 1000000", SCENARIO], "rate of the downlink"),
     key(Link, "startup_ms", ["ms", "0 to 60000", SCENARIO], "α: start-up of an upload"),
     key(Link, "downlink_startup_ms", ["ms", "0 to 60000", SCENARIO], "start-up of a message back"),

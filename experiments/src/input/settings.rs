@@ -231,20 +231,28 @@ impl Configuration {
                 uplink.abortable = Some(given(abortable));
             }
             "uplink_mbps" => {
+                uplink.clear_rate();
                 uplink.rate_mbps = Some(given(number(value)?));
-                uplink.trace = None;
                 traces[0] = None;
             }
             "downlink_mbps" => {
+                downlink.clear_rate();
                 downlink.rate_mbps = Some(given(number(value)?));
-                downlink.trace = None;
                 traces[1] = None;
+            }
+            "uplink_mean_mbps" => {
+                uplink.clear_mean();
+                let mean = given(number(value)?);
+                // One rate is its own mean.
+                let one = uplink.rate_mbps.is_some();
+                *(if one { &mut uplink.rate_mbps } else { &mut uplink.mean_rate_mbps }) =
+                    Some(mean);
             }
             "bandwidth_trace" => {
                 let path = value.as_str().ok_or("expected a path")?;
                 let trace = load_bandwidth(Path::new(path)).map_err(|error| error.to_string())?;
                 for (link, read) in [uplink, downlink].into_iter().zip(traces) {
-                    link.rate_mbps = None;
+                    link.clear_rate();
                     link.trace = Some(given(path.to_owned()));
                     *read = Some(trace.clone());
                 }
@@ -349,6 +357,7 @@ impl Configuration {
     fn environment(&self) -> Result<(Profile, [LinkConfig; 2]), String> {
         let LoadedScenario { label, spec, traces: [up, down] } = &self.scenario;
         let link = |way, link: &LinkSpec, trace: &Option<BandwidthTrace>, name: &str| {
+            let link = link.for_profile(&self.profile.spec.name);
             let resolved = link.resolve(way, trace.as_ref());
             resolved.map_err(|problem| format!("{label}: {name}: {problem}"))
         };

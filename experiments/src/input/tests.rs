@@ -1,7 +1,7 @@
 //! What a configuration makes of files and flags together.
 
 use pipesd_core::time::from_millis;
-use pipesd_sim::link::{ExchangeFloor, LinkConfig};
+use pipesd_sim::link::{ExchangeFloor, LinkConfig, Rate};
 
 use super::{Choice, Configuration};
 
@@ -69,5 +69,50 @@ fn nor_in_live_runs_and_what_is_held_against_them() {
         assert_eq!(floor(&live), Some(ExchangeFloor::NONE), "{sets:?}");
         let more = live.with(&["uplink_mbps=80".to_owned()]).expect("a valid setting");
         assert_eq!(floor(&more), Some(ExchangeFloor::NONE), "{sets:?}");
+    }
+}
+
+/// The uplink's rate.
+fn uplink(profile: &str, scenario: &str, sets: &[&str]) -> Rate {
+    let setup = configuration(profile, scenario, "vanilla", sets).setup(130, false);
+    setup.expect("a valid configuration").uplink.rate().clone()
+}
+
+#[test]
+fn s4_has_one_rate_for_each_prompt_with_a_mean_for_each_dataset() {
+    let ladder = uplink("small", "s4-dynamic", &[]);
+    let Rate::PerRequest { rates, random_first: true, .. } = &ladder else { panic!("{ladder:?}") };
+    let script: Vec<u64> = (3..=12).map(|half| half * 8_000_000 / 2).collect();
+    assert_eq!(*rates, script, "1.5, 2.0, ... 6.0 MB/s");
+    assert_eq!(uplink("humaneval", "s4-dynamic", &[]), ladder, "the script's own mean");
+    let gsm8k = uplink("gsm8k", "s4-dynamic", &[]);
+    let factor = gsm8k.mean() / ladder.mean();
+    assert!(factor < 1.0, "{factor}");
+    for (own, script) in gsm8k.rates().iter().zip(ladder.rates()) {
+        assert!((*own as f64 / *script as f64 - factor).abs() < 1e-6, "the same shape");
+    }
+}
+
+#[test]
+fn what_sets_the_rate_takes_the_place_of_the_scenarios() {
+    for profile in ["humaneval", "gsm8k"] {
+        for scenario in ["s1-laptop", "s4-dynamic", "s4-every-20s"] {
+            let of = |sets: &[&str]| uplink(profile, scenario, sets);
+            assert_eq!(of(&["uplink_mbps=40"]), Rate::Constant(40_000_000), "{scenario}");
+            let mean = of(&["uplink_mean_mbps=15"]);
+            assert!((mean.mean() - 15e6).abs() < 1.0, "{scenario}: {mean:?}");
+            let (own, scaled) = (of(&[]), mean.rates());
+            let factor = 15e6 / own.mean();
+            assert_eq!(own.rates().len(), scaled.len());
+            for (own, scaled) in own.rates().iter().zip(scaled) {
+                assert!((*own as f64 * factor - *scaled as f64).abs() <= 0.5, "{scenario}");
+            }
+        }
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/scenarios/s4-bandwidth.csv");
+        let trace = format!("bandwidth_trace={file}");
+        let [own, given] = [("s4-every-20s", vec![]), ("s4-dynamic", vec![trace.as_str()])]
+            .map(|(scenario, sets)| uplink(profile, scenario, &sets));
+        assert!(matches!(own, Rate::Trace { random_offset: true, .. }));
+        assert_eq!(own, given, "as the paper's text has it");
     }
 }

@@ -381,4 +381,28 @@ mod tests {
         let twin = scene.simulated_tpt_ms().expect("a sound run");
         assert!(twin + 30.0 < slower.summary.tpt_ms, "{twin} against {:?}", slower.summary.tpt_ms);
     }
+
+    #[test]
+    fn an_emulated_link_has_the_rates_of_the_simulated_one_request_for_request() {
+        let choice = Choice {
+            profile: "humaneval".to_owned(),
+            scenario: "s4-dynamic".to_owned(),
+            method: "vanilla".to_owned(),
+            sets: vec![],
+        };
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in 1..=8 {
+            let scene = Scene::emulated(&choice, seed, 390).expect("a valid scene");
+            let emulated = scene.emulation().uplink.rate;
+            let simulated = link_in_run(&scene.setup.uplink, Seed(seed)).rate().clone();
+            for request in scene.requests() {
+                let number = request.session.request();
+                let rate = emulated.for_request(number);
+                assert!(rate.is_some(), "a rate for each request");
+                assert_eq!(rate, simulated.for_request(number), "seed {seed}, request {number}");
+            }
+            firsts.insert(emulated.for_request(0).map(|rate| rate.rates()[0]));
+        }
+        assert!(firsts.len() > 2, "runs begin at rates of their own");
+    }
 }

@@ -207,7 +207,8 @@ impl<'a> Brute<'a> {
         let bases = case.text.iter().map(|&(_, _, base)| base);
         let fastest = |line: &Line, bytes: u64| {
             let rate = line.rates.iter().max().expect("a rate");
-            line.startup + bytes * 8_000_000_000 / rate + line.propagation
+            let carried = line.startup + bytes * 8_000_000_000 / rate;
+            carried.max(line.floor[0] + line.floor[1] * bytes) + line.propagation
         };
         let least = fastest(&case.up, REQUEST_BYTES)
             + bases.min().expect("a text")

@@ -21,7 +21,7 @@ impl Wire {
             Rate::Constant(_) => (0..=u64::from(tokens))
                 .map(|n| config.occupied_until(Instant::ZERO, request + n * token).as_nanos())
                 .collect(),
-            Rate::Trace { .. } => Vec::new(),
+            Rate::Trace { .. } | Rate::PerRequest { .. } => Vec::new(),
         };
         Self { config: config.clone(), bytes: [request, token], constant }
     }

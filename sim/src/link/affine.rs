@@ -145,6 +145,10 @@ impl Affine {
         }
     }
 
+    pub(super) fn set_rate(&mut self, rate: Rate) {
+        self.config.rate = rate;
+    }
+
     fn begin_next(&mut self, now: Instant) {
         if let Some((id, bytes)) = self.queue.pop_front() {
             let end = self.config.occupied_until(now, bytes);

@@ -149,6 +149,22 @@ impl Link {
         }
     }
 
+    /// Messages that begin to be sent from now on are sent at `rate`; one under way is not.
+    pub fn set_rate(&mut self, rate: Rate) {
+        match self {
+            Self::Affine(link) => link.set_rate(rate),
+            Self::Packet(link) => link.set_rate(rate),
+        }
+    }
+
+    /// An edge begins to decode its request numbered `request`: if each request has a rate of its own by
+    /// `rule`, messages that begin to be sent from now on have that one.
+    pub fn begin_request(&mut self, rule: &Rate, request: u32) {
+        if let Some(rate) = rule.for_request(request) {
+            self.set_rate(rate);
+        }
+    }
+
     /// Takes a message into its queue.
     pub fn offer(&mut self, now: Instant, id: MessageId, bytes: u64) {
         match self {

@@ -134,9 +134,9 @@ pub(crate) fn paper(method: Method, tokens: u64) -> Setup {
     }
 }
 
-/// The paper's S4: S1 on a link that changes every 20 s.
+/// The paper's S4 by its text: S1 on a link that changes every 20 s.
 pub(crate) fn dynamic(method: Method, tokens: u64) -> Setup {
-    let file = include_str!("../../../traces/scenarios/s4-dynamic.toml");
+    let file = include_str!("../../../traces/scenarios/s4-every-20s.toml");
     let scenario: ScenarioSpec = toml::from_str(file).expect("a shipped scenario can be read");
     let rates = include_str!("../../../traces/scenarios/s4-bandwidth.csv");
     let rates = BandwidthTrace::parse(rates).expect("a shipped trace is valid");

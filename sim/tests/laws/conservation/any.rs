@@ -82,7 +82,13 @@ fn rate() -> impl Strategy<Value = Rate> {
         let [step, offset] = [step, offset].map(Duration::from_millis);
         Rate::Trace { step, rates, offset, random_offset }
     });
-    prop_oneof![3 => bits().prop_map(Rate::Constant), 1 => trace]
+    let requests = (prop::collection::vec(bits(), 1..5), 0_u32..5, any::<bool>());
+    let requests = requests.prop_map(|(rates, first, random_first)| Rate::PerRequest {
+        rates,
+        first,
+        random_first,
+    });
+    prop_oneof![3 => bits().prop_map(Rate::Constant), 1 => trace, 1 => requests]
 }
 
 pub(crate) fn link() -> impl Strategy<Value = LinkConfig> {
