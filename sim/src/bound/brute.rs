@@ -63,9 +63,8 @@ impl Line {
             },
         };
         let [startup, propagation] = [self.startup, self.propagation].map(Duration::from_nanos);
-        let [base, per_megabyte] = [self.floor[0], self.floor[1] * 1_000_000];
-        let [base, per_megabyte] = [base, per_megabyte].map(Duration::from_nanos);
-        let floor = ExchangeFloor { base, per_megabyte };
+        let floor = [self.floor[0], self.floor[1] * 1_000_000].map(Duration::from_nanos);
+        let floor = ExchangeFloor { base: floor[0], per_megabyte: floor[1] };
         AffineConfig { rate, startup, propagation, abortable: false, floor }
     }
 }
@@ -439,15 +438,14 @@ fn line() -> impl Strategy<Value = Line> {
         3 => rate().prop_map(|rate| vec![rate]),
         1 => prop::collection::vec(rate(), 2..4),
     ];
-    let floor = prop_oneof![3 => Just([0, 0]), 1 => [0_u64..20, 0_u64..3]];
-    (0_u64..12, 0_u64..6, rates, (5_u64..40, 0_u64..60), floor).prop_map(
-        |(startup, propagation, rates, (step, offset), floor)| Line {
+    (0_u64..12, 0_u64..6, rates, 5_u64..40, 0_u64..60).prop_map(
+        |(startup, propagation, rates, step, offset)| Line {
             startup,
             propagation,
             rates,
             step,
             offset,
-            floor,
+            floor: [0, 0],
         },
     )
 }
@@ -537,6 +535,29 @@ fn the_bound_is_what_exhaustive_search_finds() {
 #[test]
 fn and_so_it_is_with_empty_navs() {
     judge_lengths(true);
+}
+
+#[test]
+fn and_so_it_is_with_floors_under_exchanges() {
+    let mut runner = TestRunner::deterministic();
+    let floors = prop::array::uniform2([0_u64..20, 0_u64..3]);
+    let (mut judged, mut given_up, mut in_force) = (0, 0, 0);
+    while judged < 150 {
+        let mut case = case(1..=6).new_tree(&mut runner).expect("a case").current();
+        let without = case.bound(case.moves());
+        [case.up.floor, case.down.floor] = floors.new_tree(&mut runner).expect("floors").current();
+        let bound = case.bound(case.moves());
+        match judge(&case, true, bound) {
+            Some(equal) => {
+                assert!(equal, "the bound is not what exhaustive search finds: {case:#?}");
+                judged += 1;
+                in_force += u32::from(bound > without);
+            }
+            None => given_up += 1,
+        }
+        assert!(given_up <= 15, "{given_up} given up, {judged} judged");
+    }
+    assert!(in_force > 75, "{in_force} floors show");
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn of_texts(
     moves: Moves,
     starts: Option<&[Instant]>,
 ) -> Result<Bound, NotComputed> {
-    let mut testbed = self::testbed(setup, seed, 0)?;
+    let mut testbed = testbed(setup, seed, 0)?;
     let mut search = Search::default();
     let mut requests = Vec::new();
     let mut schedule = Script::default();

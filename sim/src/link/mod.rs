@@ -2,7 +2,7 @@
 //!
 //! | model | an upload | use |
 //! |---|---|---|
-//! | [`affine`] | occupies the link for start-up + bytes/rate, or its exchange's floor | the paper's model (paper §2) |
+//! | [`affine`] | occupies the link for start-up + bytes/rate, or longer | the paper's model (paper §2) |
 //! | [`packet`] | is cut into packets; each may be late, lost and sent again | beyond the paper |
 //!
 //! Like the endpoints, a link knows no clock: it is offered messages, says when it next wants to be
