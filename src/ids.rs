@@ -64,6 +64,12 @@ impl SessionId {
     pub const fn client(self) -> u32 {
         (self.0 >> 32) as u32
     }
+
+    /// The number of its request among the client's.
+    #[must_use]
+    pub const fn request(self) -> u32 {
+        self.0 as u32
+    }
 }
 
 impl PrefixHash {

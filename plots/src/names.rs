@@ -36,6 +36,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("s2-phone", "S2 phone"),
     ("s3-iot", "S3 IoT"),
     ("s4-dynamic", "S4 dynamic"),
+    ("s4-every-20s", "S4 every 20 s"),
 ];
 
 /// What an upload carries of the draft distributions.

@@ -21,11 +21,12 @@ const PROFILES: [(&str, &str); 2] = [
     ("humaneval", include_str!("../../traces/profiles/humaneval.toml")),
     ("gsm8k", include_str!("../../traces/profiles/gsm8k.toml")),
 ];
-const SCENARIOS: [(&str, &str); 4] = [
+const SCENARIOS: [(&str, &str); 5] = [
     ("S1", include_str!("../../traces/scenarios/s1-laptop.toml")),
     ("S2", include_str!("../../traces/scenarios/s2-phone.toml")),
     ("S3", include_str!("../../traces/scenarios/s3-iot.toml")),
     ("S4", include_str!("../../traces/scenarios/s4-dynamic.toml")),
+    ("S4, every 20 s", include_str!("../../traces/scenarios/s4-every-20s.toml")),
 ];
 const BANDWIDTH: &str = include_str!("../../traces/scenarios/s4-bandwidth.csv");
 const METHODS: &str = include_str!("../../experiments/methods.toml");
@@ -49,8 +50,9 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
     let trace = BandwidthTrace::parse(BANDWIDTH).expect("the shipped trace");
     let link = |way, link: &pipesd_sim::scenario::LinkSpec| {
         let trace = link.trace.as_ref().map(|_| &trace);
-        link.resolve(way, trace).expect("a shipped link")
+        link.for_profile(&profile.name).resolve(way, trace).expect("a shipped link")
     };
+    let payload = method.payload;
     let added_ms = scenario.device.added_draft_ms.value;
     Setup {
         edges: 1,
@@ -61,7 +63,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
             outage: Outage::DEFAULT,
         },
         cloud: CloudConfig::batching(1),
-        uplink: link(Way::Up, &scenario.uplink),
+        uplink: link(Way::Up, &scenario.uplink).with_floor(profile.exchange_floor(payload)),
         downlink: link(Way::Down, &scenario.downlink),
         profile: Arc::new(profile.resolve(added_ms, None).expect("a shipped profile")),
         tokens: 1000,

@@ -109,6 +109,7 @@ pub fn profile(
         ),
         edge_only_ms: None,
         fit_ms: None,
+        exchange: None,
         energy: EnergySpec::default(),
     };
     spec.check_ranges().map_err(MeasuredError::Range)?;

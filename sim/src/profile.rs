@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use pipesd_core::payload::Payload;
 use pipesd_core::time::{self, Duration};
 use pipesd_core::trace::Trace;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Latency;
+use crate::link::ExchangeFloor;
 use crate::text::Process;
 
 /// How a value came to be.
@@ -69,8 +71,21 @@ pub struct ProfileSpec {
     /// One fit of the edge's tuner; default: as long as a fit of the shipped profiles.
     #[serde(default)]
     pub fit_ms: Option<Sourced<Latency>>,
+    /// The network stack of the profile's testbed; absent: its exchanges have no floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeSpec>,
     /// Energy.
     pub energy: EnergySpec,
+}
+
+/// The floor under an exchange of a testbed's network stack; see [`ExchangeFloor`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeSpec {
+    /// f0: of a message without bytes \[ms\].
+    pub floor_ms: Sourced<f64>,
+    /// f1: added by each 10⁶ bytes \[ms\].
+    pub floor_per_mb_ms: Sourced<f64>,
 }
 
 /// The process of confidences and acceptances; see [`Process`].
@@ -272,6 +287,19 @@ impl ProfileSpec {
         given.unwrap_or(Latency::Constant { mean: FIT_MS })
     }
 
+    /// The floor under an exchange of the profile's testbed. What was seen of that stack are messages
+    /// with full distributions: of any other payload there is none.
+    #[must_use]
+    pub fn exchange_floor(&self, payload: Payload) -> ExchangeFloor {
+        match (&self.exchange, payload) {
+            (Some(exchange), Payload::Full) => ExchangeFloor {
+                base: time::from_millis(exchange.floor_ms.value),
+                per_megabyte: time::from_millis(exchange.floor_per_mb_ms.value),
+            },
+            _ => ExchangeFloor::NONE,
+        }
+    }
+
     /// What is out of range, by key.
     pub(crate) fn check_ranges(&self) -> Result<(), String> {
         for (key, latency) in [
@@ -292,6 +320,16 @@ impl ProfileSpec {
         for (key, value) in milliseconds.into_iter().chain(edge_only) {
             if !(0.0..=1e6).contains(&value) {
                 return Err(format!("`{key}`: {value} is out of range: it must be 0 to 1000000"));
+            }
+        }
+        if let Some(ExchangeSpec { floor_ms, floor_per_mb_ms }) = &self.exchange {
+            for (key, value) in [("floor_ms", floor_ms), ("floor_per_mb_ms", floor_per_mb_ms)] {
+                let value = value.value;
+                if !(0.0..=60_000.0).contains(&value) {
+                    return Err(format!(
+                        "`exchange.{key}`: {value} is out of range: it must be 0 to 60000"
+                    ));
+                }
             }
         }
         for (key, value) in self.energy.values() {

@@ -44,10 +44,9 @@ pub struct Reference {
 pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     let payload = setup.edge.method.payload;
     let format = WireFormat { payload, vocabulary: setup.profile.vocabulary };
-    let mut uplink =
-        Line::new(Link::new(&link_in_run(&setup.uplink, seed), seed.stream("uplink", 0)));
-    let mut downlink =
-        Line::new(Link::new(&link_in_run(&setup.downlink, seed), seed.stream("downlink", 0)));
+    let [up, down] = [&setup.uplink, &setup.downlink].map(|link| link_in_run(link, seed));
+    let mut uplink = Line::new(Link::new(&up, seed.stream("uplink", 0)));
+    let mut downlink = Line::new(Link::new(&down, seed.stream("downlink", 0)));
     let verification = &setup.profile.verification;
     let shares = shares(u64::from(setup.edges), u64::from(setup.cloud.verify_batch_max));
     let mut now = Instant::ZERO;
@@ -55,6 +54,9 @@ pub fn cloud_only(setup: &Setup, seed: Seed) -> Reference {
     let (mut tokens, mut requests) = (0_u64, 0_u64);
     for truth in truths(setup, seed) {
         let submitted = now;
+        for (line, config) in [(&mut uplink, &up), (&mut downlink, &down)] {
+            line.link.begin_request(config.rate(), truth.session.request());
+        }
         let terms = setup.edge.terms();
         let open = Message::Open { request: truth.request, terms, opening: 0 };
         let opened = uplink.carry(&[(submitted, format.message_bytes(&open))])[0];

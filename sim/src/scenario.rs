@@ -1,9 +1,11 @@
 //! A scenario: the edge's device and its two links. Like a profile, every value carries its source.
 
+use std::collections::BTreeMap;
+
 use pipesd_core::time::{Duration, from_millis};
 use serde::{Deserialize, Serialize};
 
-use crate::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
+use crate::link::{AffineConfig, ExchangeFloor, LinkConfig, PacketConfig, Rate};
 use crate::profile::Sourced;
 
 /// A scenario as its file says it.
@@ -46,12 +48,22 @@ pub enum LinkModel {
 pub struct LinkSpec {
     /// The model.
     pub model: LinkModel,
-    /// Rate \[Mbit/s\]; or `trace`.
+    /// Rate \[Mbit/s\]; or `trace`, or `request_rates_mbps`.
     #[serde(default)]
     pub rate_mbps: Option<Sourced<f64>>,
     /// A bandwidth trace file, relative to the scenario's.
     #[serde(default)]
     pub trace: Option<Sourced<String>>,
+    /// One constant rate for each request, in turn \[Mbit/s\]. Each run begins at a place of its own.
+    #[serde(default)]
+    pub request_rates_mbps: Option<Sourced<Vec<f64>>>,
+    /// To which mean the rates of the trace, or those of the requests, are scaled \[Mbit/s\]; default: as
+    /// they are.
+    #[serde(default)]
+    pub mean_rate_mbps: Option<Sourced<f64>>,
+    /// What differs between profiles.
+    #[serde(default, rename = "for")]
+    pub by_profile: BTreeMap<String, LinkByProfile>,
     /// α: start-up of each message \[ms\].
     pub startup_ms: Sourced<f64>,
     /// One way \[ms\].
@@ -68,6 +80,14 @@ pub struct LinkSpec {
     /// Bytes that the sender may have in the bottleneck's queue \[kB\] (`packet`).
     #[serde(default)]
     pub queue_kb: Option<Sourced<f64>>,
+}
+
+/// What a link has of its own for one profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkByProfile {
+    /// In the place of the link's.
+    pub mean_rate_mbps: Sourced<f64>,
 }
 
 /// A bandwidth trace file: a header line `# rows N step_s S start random|zero`, a line of column
@@ -99,6 +119,20 @@ fn bits_per_second(mbps: f64) -> Result<u64, String> {
         let (min, max) = (RATE_MBPS.start(), RATE_MBPS.end());
         Err(format!("a rate of {mbps} Mbit/s is out of range: it must be {min} to {max}"))
     }
+}
+
+/// Rates of requests in a scenario at most.
+const REQUEST_RATES_MAX: usize = 4096;
+
+/// The same rates, scaled to another mean.
+fn scaled(rate: &Rate, mean_mbps: f64) -> Result<Rate, String> {
+    bits_per_second(mean_mbps)?;
+    let factor = mean_mbps * 1e6 / rate.mean();
+    for &bits in rate.rates() {
+        bits_per_second(bits as f64 * factor / 1e6)
+            .map_err(|problem| format!("scaled to a mean of {mean_mbps}, {problem}"))?;
+    }
+    Ok(rate.map(|bits| (bits as f64 * factor).round() as u64))
 }
 
 impl BandwidthTrace {
@@ -177,18 +211,68 @@ const LOSS: f64 = 0.0;
 const QUEUE_KB: f64 = 64.0;
 
 impl LinkSpec {
+    /// The link as the profile of this name meets it.
+    #[must_use]
+    pub fn for_profile(&self, profile: &str) -> Self {
+        let mut link = self.clone();
+        if let Some(own) = link.by_profile.remove(profile) {
+            link.mean_rate_mbps = Some(own.mean_rate_mbps);
+        }
+        link
+    }
+
+    /// Forgets all that says how fast it is: something else will.
+    pub fn clear_rate(&mut self) {
+        (self.rate_mbps, self.trace, self.request_rates_mbps) = (None, None, None);
+        self.clear_mean();
+    }
+
+    /// Forgets to which mean its rates are scaled.
+    pub fn clear_mean(&mut self) {
+        self.mean_rate_mbps = None;
+        self.by_profile.clear();
+    }
+
+    fn rate(&self, way: Way, trace: Option<&BandwidthTrace>) -> Result<Rate, String> {
+        let rate = match (&self.rate_mbps, trace, &self.request_rates_mbps) {
+            (Some(rate), None, None) => Rate::Constant(
+                bits_per_second(rate.value).map_err(|problem| format!("`rate_mbps`: {problem}"))?,
+            ),
+            (None, Some(trace), None) => trace.rate(way),
+            (None, None, Some(rates)) => {
+                let rates: Result<Vec<u64>, String> =
+                    rates.value.iter().map(|&mbps| bits_per_second(mbps)).collect();
+                let rates = rates.map_err(|problem| format!("`request_rates_mbps`: {problem}"))?;
+                if !(1..=REQUEST_RATES_MAX).contains(&rates.len()) {
+                    return Err(format!(
+                        "`request_rates_mbps`: there must be 1 to {REQUEST_RATES_MAX} rates"
+                    ));
+                }
+                Rate::PerRequest { rates, first: 0, random_first: true }
+            }
+            _ => {
+                return Err(
+                    "a link has one of `rate_mbps`, `trace` and `request_rates_mbps`".to_owned()
+                );
+            }
+        };
+        match &self.mean_rate_mbps {
+            None => Ok(rate),
+            Some(_) if self.rate_mbps.is_some() => {
+                Err("`mean_rate_mbps`: of a link that has one `rate_mbps` it is that".to_owned())
+            }
+            Some(mean) => {
+                scaled(&rate, mean.value).map_err(|problem| format!("`mean_rate_mbps`: {problem}"))
+            }
+        }
+    }
+
     /// The link. `trace` is the content of its trace file, if it names one.
     ///
     /// # Errors
     /// What is wrong, by key.
     pub fn resolve(&self, way: Way, trace: Option<&BandwidthTrace>) -> Result<LinkConfig, String> {
-        let rate = match (&self.rate_mbps, trace) {
-            (Some(rate), None) => Rate::Constant(
-                bits_per_second(rate.value).map_err(|problem| format!("`rate_mbps`: {problem}"))?,
-            ),
-            (None, Some(trace)) => trace.rate(way),
-            _ => return Err("a link has either a `rate_mbps` or a `trace`".into()),
-        };
+        let rate = self.rate(way, trace)?;
         let milliseconds = |key: &str, value: f64| {
             if (0.0..=60_000.0).contains(&value) {
                 Ok(from_millis(value))
@@ -212,7 +296,10 @@ impl LinkSpec {
                         ));
                     }
                 }
-                Ok(LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable }))
+                // The floor belongs to the stack, and so to the profile: see `ProfileSpec::exchange_floor`.
+                let floor = ExchangeFloor::NONE;
+                let config = AffineConfig { rate, startup, propagation, abortable, floor };
+                Ok(LinkConfig::Affine(config))
             }
             LinkModel::Packet => {
                 let number = |sourced: &Option<Sourced<f64>>, default| {
@@ -252,6 +339,62 @@ mod tests {
 
     const GOOD: &str =
         "# rows 2 step_s 20 start zero\ntime_s,uplink_mbps,downlink_mbps\n0,10,200\n20,20,150\n";
+
+    /// S4's uplink, with this in the place of how fast it is.
+    fn link(rates: &str) -> LinkSpec {
+        let sourced = |value: &str| {
+            format!("{{ value = {value}, status = \"assumed\", source = \"a test\" }}")
+        };
+        let text = format!(
+            "model = \"affine\"\nstartup_ms = {0}\npropagation_ms = {0}\n{1}",
+            sourced("2.0"),
+            rates
+                .replace('(', "{ value = ")
+                .replace(')', ", status = \"assumed\", source = \"a test\" }\n")
+        );
+        toml::from_str(&text).expect("a link")
+    }
+
+    fn rate_of(link: &LinkSpec) -> Result<Rate, String> {
+        link.resolve(Way::Up, None).map(|link| link.rate().clone())
+    }
+
+    #[test]
+    fn requests_have_rates_in_turn_scaled_to_a_mean_that_a_profile_may_have_of_its_own() {
+        let plain = link("request_rates_mbps = ([12, 16, 20])");
+        let expected = |rates: [u64; 3]| Rate::PerRequest {
+            rates: rates.map(|mbps| mbps * 1_000_000).to_vec(),
+            first: 0,
+            random_first: true,
+        };
+        assert_eq!(rate_of(&plain), Ok(expected([12, 16, 20])));
+        let own = "[for.slow]\nmean_rate_mbps = (8.0)";
+        let mean =
+            link(&format!("request_rates_mbps = ([12, 16, 20])mean_rate_mbps = (32.0){own}"));
+        assert_eq!(rate_of(&mean.for_profile("any")), Ok(expected([24, 32, 40])));
+        assert_eq!(rate_of(&mean.for_profile("slow")), Ok(expected([6, 8, 10])));
+        let mut cleared = mean;
+        cleared.clear_mean();
+        assert_eq!(rate_of(&cleared.for_profile("slow")), Ok(expected([12, 16, 20])));
+    }
+
+    #[test]
+    fn rates_that_contradict_each_other_or_are_out_of_range_are_refused_by_key() {
+        let problem = |rates: &str| rate_of(&link(rates)).expect_err("a bad link");
+        let one_of = "a link has one of `rate_mbps`, `trace` and `request_rates_mbps`";
+        assert_eq!(problem(""), one_of);
+        assert_eq!(problem("rate_mbps = (20.0)request_rates_mbps = ([12])"), one_of);
+        let empty = problem("request_rates_mbps = ([])");
+        assert_eq!(empty, "`request_rates_mbps`: there must be 1 to 4096 rates");
+        let zero = problem("request_rates_mbps = ([12, 0])");
+        assert!(zero.starts_with("`request_rates_mbps`: a rate of 0 Mbit/s"), "{zero}");
+        let one = problem("rate_mbps = (20.0)mean_rate_mbps = (30.0)");
+        assert!(one.starts_with("`mean_rate_mbps`"), "{one}");
+        let slow = problem("request_rates_mbps = ([1, 1000])mean_rate_mbps = (0.001)");
+        assert!(slow.starts_with("`mean_rate_mbps`: scaled to a mean of 0.001"), "{slow}");
+        let nan = problem("request_rates_mbps = ([1, 1000])mean_rate_mbps = (nan)");
+        assert!(nan.starts_with("`mean_rate_mbps`"), "{nan}");
+    }
 
     #[test]
     fn a_bandwidth_trace_is_read_and_a_bad_one_refused_by_line() {

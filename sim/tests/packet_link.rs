@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use pipesd_core::ids::MessageId;
 use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::time::{Duration, Instant, as_millis, nanos};
-use pipesd_sim::link::{AffineConfig, Link, LinkConfig, LinkEvent, PacketConfig, Rate};
+use pipesd_sim::link::{
+    AffineConfig, ExchangeFloor, Link, LinkConfig, LinkEvent, PacketConfig, Rate,
+};
 use proptest::prelude::*;
 
 const fn ms(count: u64) -> Duration {
@@ -235,8 +237,13 @@ fn without_chance_and_headers_the_link_is_affine() {
             let config = PacketConfig { rate: rate.clone(), startup, propagation, loss, ..plain() };
             let sizes = [290_309, 1, 0, 12_000, 999_999];
             let (_, events) = run(&config, 0, &sizes);
-            let affine =
-                AffineConfig { rate: rate.clone(), startup, propagation, abortable: false };
+            let affine = AffineConfig {
+                rate: rate.clone(),
+                startup,
+                propagation,
+                abortable: false,
+                floor: ExchangeFloor::NONE,
+            };
             let mut affine = Link::new(&LinkConfig::Affine(affine), Seed(0).stream("link", 0));
             for (id, bytes) in (0..).zip(sizes) {
                 affine.offer(Instant::ZERO, MessageId(id), bytes);

@@ -11,7 +11,7 @@ use pipesd_core::method::{
 use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::time::Duration;
 use pipesd_sim::distribution::Latency;
-use pipesd_sim::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
+use pipesd_sim::link::{AffineConfig, ExchangeFloor, LinkConfig, PacketConfig, Rate};
 use pipesd_sim::profile::{DraftLatency, Profile, TextModel, VerificationLatency};
 use pipesd_sim::world::Setup;
 
@@ -185,12 +185,19 @@ fn texts(dice: &mut Dice, profile: &Profile) -> Profile {
 }
 
 fn link(dice: &mut Dice) -> LinkConfig {
-    let rate = Rate::Constant(dice.pick(&[50_000, 1_000_000, 20_000_000, 1_000_000_000]));
+    let bits = dice.pick(&[50_000, 1_000_000, 20_000_000, 1_000_000_000]);
+    let rate = if dice.chance(0.2) {
+        Rate::PerRequest { rates: vec![bits, 4 * bits], first: 0, random_first: true }
+    } else {
+        Rate::Constant(bits)
+    };
     let mut delay = || Duration::from_millis(dice.pick(&[0, 0, 1, 5, 25, 150]));
     let (startup, propagation, jitter) = (delay(), delay(), delay());
     let abortable = dice.chance(0.5);
     if dice.chance(0.6) {
-        return LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable });
+        let base = Duration::from_millis(dice.pick(&[0, 0, 60]));
+        let floor = ExchangeFloor { base, ..ExchangeFloor::NONE };
+        return LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable, floor });
     }
     LinkConfig::Packet(PacketConfig {
         rate,

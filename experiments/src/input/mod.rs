@@ -11,6 +11,8 @@ mod pairs;
 mod rerun;
 mod service;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod tuning;
 
 use std::fmt;

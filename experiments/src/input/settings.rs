@@ -6,11 +6,14 @@ use std::sync::Arc;
 use anyhow::Result;
 use pipesd_core::edge::EdgeConfig;
 use pipesd_core::method::{MethodSpec, Verification};
+use pipesd_core::payload::Payload;
 use pipesd_core::time::Duration;
 use pipesd_core::trace::TraceText;
 use pipesd_sim::distribution::{LATENCY_MAX_MS, Latency};
 use pipesd_sim::link::LinkConfig;
-use pipesd_sim::profile::{DraftSpec, EnergySpec, Profile, Sourced, Status, TextModel, TextSpec};
+use pipesd_sim::profile::{
+    DraftSpec, EnergySpec, ExchangeSpec, Profile, Sourced, Status, TextModel, TextSpec,
+};
 use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
 use serde::{Deserialize, Serialize};
@@ -52,6 +55,8 @@ pub(crate) struct Configuration {
     pub(crate) method: LoadedMethod,
     /// The draft model before any `--set`: its noise is a share of its mean.
     draft_as_loaded: DraftSpec,
+    /// Of a live run or for comparison with one: the stack is a real one then.
+    live: bool,
     tuning: TuningSpec,
     edges: u32,
     service: Service,
@@ -97,10 +102,24 @@ impl Configuration {
         let draft_as_loaded = profile.spec.draft.clone();
         let (edges, service) = (1, Service::default());
         let tuning = TuningSpec::default();
-        let mut configuration =
-            Self { profile, scenario, method, draft_as_loaded, tuning, edges, service };
+        let mut configuration = Self {
+            profile,
+            scenario,
+            method,
+            draft_as_loaded,
+            live: false,
+            tuning,
+            edges,
+            service,
+        };
         configuration.apply(&choice.sets)?;
         Ok(configuration)
+    }
+
+    /// The same for a live run, and for what is simulated to be held against it.
+    #[cfg(any(test, feature = "live"))]
+    pub(crate) fn for_live_run(self) -> Self {
+        Self { live: true, ..self }
     }
 
     /// This configuration with some more settings: a sweep reads its files once.
@@ -212,20 +231,28 @@ impl Configuration {
                 uplink.abortable = Some(given(abortable));
             }
             "uplink_mbps" => {
+                uplink.clear_rate();
                 uplink.rate_mbps = Some(given(number(value)?));
-                uplink.trace = None;
                 traces[0] = None;
             }
             "downlink_mbps" => {
+                downlink.clear_rate();
                 downlink.rate_mbps = Some(given(number(value)?));
-                downlink.trace = None;
                 traces[1] = None;
+            }
+            "uplink_mean_mbps" => {
+                uplink.clear_mean();
+                let mean = given(number(value)?);
+                // One rate is its own mean.
+                let one = uplink.rate_mbps.is_some();
+                *(if one { &mut uplink.rate_mbps } else { &mut uplink.mean_rate_mbps }) =
+                    Some(mean);
             }
             "bandwidth_trace" => {
                 let path = value.as_str().ok_or("expected a path")?;
                 let trace = load_bandwidth(Path::new(path)).map_err(|error| error.to_string())?;
                 for (link, read) in [uplink, downlink].into_iter().zip(traces) {
-                    link.rate_mbps = None;
+                    link.clear_rate();
                     link.trace = Some(given(path.to_owned()));
                     *read = Some(trace.clone());
                 }
@@ -292,6 +319,14 @@ impl Configuration {
             "verify_prefill_per_token_ms" => {
                 profile.verification.prefill_ms_per_token = given(number(value)?);
             }
+            "exchange_floor_ms" | "exchange_floor_per_mb_ms" => {
+                let exchange = profile.exchange.get_or_insert_with(|| ExchangeSpec {
+                    floor_ms: given(0.0),
+                    floor_per_mb_ms: given(0.0),
+                });
+                let (base, per_mb) = (&mut exchange.floor_ms, &mut exchange.floor_per_mb_ms);
+                *(if key == "exchange_floor_ms" { base } else { per_mb }) = given(number(value)?);
+            }
             "edge_only_ms" => profile.edge_only_ms = Some(given(number(value)?)),
             "draft_sd_ms" => {
                 let mean = profile.draft.step_ms.value.mean();
@@ -322,6 +357,7 @@ impl Configuration {
     fn environment(&self) -> Result<(Profile, [LinkConfig; 2]), String> {
         let LoadedScenario { label, spec, traces: [up, down] } = &self.scenario;
         let link = |way, link: &LinkSpec, trace: &Option<BandwidthTrace>, name: &str| {
+            let link = link.for_profile(&self.profile.spec.name);
             let resolved = link.resolve(way, trace.as_ref());
             resolved.map_err(|problem| format!("{label}: {name}: {problem}"))
         };
@@ -338,6 +374,17 @@ impl Configuration {
             .resolve(added_ms, trace.clone())
             .map_err(|problem| format!("{label}: {problem}"))?;
         Ok((profile, [uplink, downlink]))
+    }
+
+    /// The uplink with the floor that the network stack of the profile's testbed puts under an exchange.
+    /// It is a property of that stack, so it holds where that testbed is reproduced, and nowhere else: not
+    /// with payloads that the stack was not seen with, not on packet links, which model a stack of their
+    /// own, and not in live runs, whose exchanges take the time that they take. Closed forms know none.
+    fn on_its_stack(&self, uplink: LinkConfig, payload: Payload) -> LinkConfig {
+        if self.live {
+            return uplink;
+        }
+        uplink.with_floor(self.profile.spec.exchange_floor(payload))
     }
 
     /// Edges with long prompts would take more memory than there is.
@@ -378,7 +425,7 @@ impl Configuration {
             edges: self.edges,
             edge: EdgeConfig { method, tuning, patience: PATIENCE, outage: self.service.outage },
             cloud: self.service.cloud,
-            uplink,
+            uplink: self.on_its_stack(uplink, method.payload),
             downlink,
             profile: Arc::new(profile),
             tokens,

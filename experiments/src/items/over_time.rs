@@ -1,4 +1,5 @@
-//! S4 over time: what each method makes of a link that changes, second by second.
+//! S4 over time: what each method makes of a link that changes, second by second: every 20 s, as the
+//! paper's text has it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

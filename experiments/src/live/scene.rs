@@ -75,7 +75,7 @@ impl Scene {
         tokens: u64,
         end: End,
     ) -> Result<Self> {
-        let configuration = Configuration::load(choice)?;
+        let configuration = Configuration::load(choice)?.for_live_run();
         let mut setup = configuration.setup(tokens, false)?;
         setup.edge.patience = PATIENCE;
         if setup.edges != 1 {
@@ -336,7 +336,8 @@ struct Shaped {
 
 fn shaped(link: &LinkConfig) -> Shaped {
     match link {
-        LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable }) => {
+        // A floor under exchanges is of no live run: see `Configuration::for_live_run`.
+        LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable, floor: _ }) => {
             let plain = ShaperConfig::plain(rate.clone(), *propagation);
             // The paper's link knows no headers: what QUIC adds is not charged.
             let shaper = ShaperConfig { header: -QUIC_OVERHEAD, ..plain };
@@ -353,5 +354,55 @@ fn shaped(link: &LinkConfig) -> Shaped {
             };
             Shaped { shaper, startup: config.startup, abortable: config.abortable }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipesd_sim::link::ExchangeFloor;
+
+    use super::*;
+
+    #[test]
+    fn neither_a_live_run_nor_its_simulated_twin_has_a_floor_under_exchanges() {
+        let choice = Choice {
+            profile: "humaneval".to_owned(),
+            scenario: "s1-laptop".to_owned(),
+            method: "vanilla".to_owned(),
+            sets: vec!["exchange_floor_ms=500".to_owned()],
+        };
+        let scene = Scene::emulated(&choice, 1, 130).expect("a valid scene");
+        let LinkConfig::Affine(uplink) = &scene.setup.uplink else { panic!("an affine link") };
+        assert_eq!(uplink.floor, ExchangeFloor::NONE);
+        assert_eq!(scene.emulation().startup, uplink.startup, "the start-up is all there is");
+        let floored = Configuration::load(&choice).and_then(|c| c.setup(130, false));
+        let floored = floored.expect("a valid configuration");
+        let slower = pipesd_sim::world::run(&floored, Seed(1)).expect("a sound run");
+        let twin = scene.simulated_tpt_ms().expect("a sound run");
+        assert!(twin + 30.0 < slower.summary.tpt_ms, "{twin} against {:?}", slower.summary.tpt_ms);
+    }
+
+    #[test]
+    fn an_emulated_link_has_the_rates_of_the_simulated_one_request_for_request() {
+        let choice = Choice {
+            profile: "humaneval".to_owned(),
+            scenario: "s4-dynamic".to_owned(),
+            method: "vanilla".to_owned(),
+            sets: vec![],
+        };
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in 1..=8 {
+            let scene = Scene::emulated(&choice, seed, 390).expect("a valid scene");
+            let emulated = scene.emulation().uplink.rate;
+            let simulated = link_in_run(&scene.setup.uplink, Seed(seed)).rate().clone();
+            for request in scene.requests() {
+                let number = request.session.request();
+                let rate = emulated.for_request(number);
+                assert!(rate.is_some(), "a rate for each request");
+                assert_eq!(rate, simulated.for_request(number), "seed {seed}, request {number}");
+            }
+            firsts.insert(emulated.for_request(0).map(|rate| rate.rates()[0]));
+        }
+        assert!(firsts.len() > 2, "runs begin at rates of their own");
     }
 }

@@ -94,7 +94,7 @@ fn bad_flags_are_refused() {
 #[test]
 fn bad_files_are_refused_by_file_and_line() {
     let folder = folder("bad-files");
-    let scenario = include_str!("../../../traces/scenarios/s4-dynamic.toml");
+    let scenario = include_str!("../../../traces/scenarios/s4-every-20s.toml");
     let bandwidth = include_str!("../../../traces/scenarios/s4-bandwidth.csv");
     let profile = include_str!("../../../traces/profiles/humaneval.toml");
     let at = |name: &str, content: &str| write(&folder, name, content);
@@ -113,6 +113,17 @@ fn bad_files_are_refused_by_file_and_line() {
     at("zero.csv", &bandwidth.replace("\n20,10,", "\n20,0,"));
     let zero = at("zero.toml", &scenario.replace("s4-bandwidth.csv", "zero.csv"));
     refuses(&["simulate", "--scenario", &zero], &["zero.csv", "line 9", "out of range"]);
+
+    // Rates of requests that are none, and two rules of one rate.
+    let ladder = include_str!("../../../traces/scenarios/s4-dynamic.toml");
+    let zero = at("zero-rate.toml", &ladder.replace("[12.0,", "[0.0,"));
+    refuses(
+        &["simulate", "--scenario", &zero],
+        &["zero-rate.toml", "`request_rates_mbps`", "0.001"],
+    );
+    let rate = "rate_mbps = { value = 20.0, status = \"assumed\", source = \"a test\" }";
+    let both = at("both.toml", &ladder.replacen("[uplink]", &format!("[uplink]\n{rate}"), 1));
+    refuses(&["simulate", "--scenario", &both], &["both.toml", "uplink", "one of `rate_mbps`"]);
 
     // An unknown key and a wrong type name their line.
     let unknown = at("unknown.toml", &scenario.replace("[uplink]", "[uplink]\nspeed = 3"));

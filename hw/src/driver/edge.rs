@@ -141,6 +141,7 @@ pub async fn drive_roaming_edge<D: Dial>(
         unsent: 0,
         uplink_bytes: 0,
         wants_link: false,
+        request: None,
         links: 1,
         speculated: Vec::new(),
         behind: 0,
@@ -194,6 +195,8 @@ struct Stage<T> {
     uplink_bytes: u64,
     /// The machine has asked for another link.
     wants_link: bool,
+    /// The number of the request that was taken last.
+    request: Option<u32>,
     links: u32,
     /// The session's tokens behind those that it began with, committed and then speculated.
     speculated: Vec<TokenId>,
@@ -205,6 +208,13 @@ impl<T: Transport> Driver<T> {
         let now = self.stage.books.clock.now();
         self.stage.books.record_input(now, &input);
         drain(&mut self.edge, now, input, &mut self.stage);
+    }
+
+    fn submit(&mut self, request: Request) {
+        let number = request.session.request();
+        self.stage.request = Some(number);
+        self.stage.transport.begin_request(number);
+        self.feed(Input::Submit(request));
     }
 
     async fn run<D: Dial<Transport = T>>(
@@ -236,6 +246,9 @@ impl<T: Transport> Driver<T> {
                         Ok((transport, new_events)) => {
                             (self.stage.transport, *events, linked) = (transport, new_events, true);
                             self.stage.links += 1;
+                            if let Some(request) = self.stage.request {
+                                self.stage.transport.begin_request(request);
+                            }
                             self.feed(Input::Linked);
                         }
                         Err(Unreached { may_yet: true, .. }) => self.feed(Input::Unlinked),
@@ -244,7 +257,7 @@ impl<T: Transport> Driver<T> {
                 }
                 Some(done) = done.recv() => self.on_done(done)?,
                 request = requests.recv(), if self.edge.is_idle() => match request {
-                    Some(request) => self.feed(Input::Submit(request)),
+                    Some(request) => self.submit(request),
                     None => self.requests_over = true,
                 },
                 () = alarm.ring() => {

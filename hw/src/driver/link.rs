@@ -25,6 +25,10 @@ pub trait Transport {
     /// A message is of no use any more: what can still be dropped of it is.
     fn cancel(&mut self, id: MessageId);
 
+    /// The edge begins to decode its request numbered `request`: an emulated link may have a rate for each,
+    /// and no other link minds.
+    fn begin_request(&mut self, _request: u32) {}
+
     /// Ends the link; the peer is told why where the transport can. [`LinkEvent::Closed`] follows.
     fn close(&mut self, why: &str);
 }
@@ -173,6 +177,10 @@ impl Transport for LinkSender {
 
     fn cancel(&mut self, id: MessageId) {
         Self::cancel(self, id);
+    }
+
+    fn begin_request(&mut self, request: u32) {
+        Self::begin_request(self, request);
     }
 
     fn close(&mut self, why: &str) {

@@ -69,15 +69,11 @@ impl ShaperConfig {
     /// What is wrong, by field.
     pub fn check(&self) -> Result<(), String> {
         let longest = Duration::from_secs(60);
-        let rates = match &self.rate {
-            Rate::Constant(rate) => core::slice::from_ref(rate),
-            Rate::Trace { step, rates, .. } => {
-                if step.is_zero() || rates.is_empty() {
-                    return Err("`rate`: a trace has steps and at least one rate".into());
-                }
-                rates
-            }
-        };
+        let rates = self.rate.rates();
+        let stands_still = matches!(&self.rate, Rate::Trace { step, .. } if step.is_zero());
+        if stands_still || rates.is_empty() {
+            return Err("`rate`: a sequence has steps and at least one rate".into());
+        }
         if rates.contains(&0) {
             return Err("`rate`: at least 1 bit/s".into());
         }
@@ -129,6 +125,8 @@ pub enum Fate {
 #[derive(Clone, Debug)]
 pub struct Shaper {
     config: ShaperConfig,
+    /// That of the request under way, if each has its own.
+    rate: Rate,
     chance: Chance,
     /// When the packets in the queue will have left, and what they are charged; their sum.
     queue: VecDeque<(Instant, u64)>,
@@ -163,8 +161,10 @@ impl Shaper {
             Direction::Up => "uplink",
             Direction::Down => "downlink",
         };
+        let rate = config.rate.at_phase(phase);
         Ok(Self {
-            config: ShaperConfig { rate: config.rate.at_phase(phase), ..config.clone() },
+            config: ShaperConfig { rate: rate.clone(), ..config.clone() },
+            rate,
             chance: Chance::new(seed.stream(name, u64::from(edge))),
             queue: VecDeque::new(),
             queued: 0,
@@ -178,6 +178,15 @@ impl Shaper {
     #[must_use]
     pub const fn config(&self) -> &ShaperConfig {
         &self.config
+    }
+
+    /// The edge begins to decode its request numbered `request`: if each request has a rate of its own,
+    /// what is offered from now on has that one. What is in the queue keeps its times.
+    pub fn begin_request(&mut self, now: Instant, request: u32) {
+        if let Some(rate) = self.config.rate.for_request(request) {
+            self.rate = rate;
+            self.run = (now.max(self.free), 0);
+        }
     }
 
     /// What a packet of so many bytes of UDP payload is charged.
@@ -215,7 +224,7 @@ impl Shaper {
         }
         let size = self.charge(bytes);
         self.run.1 += size;
-        self.free = self.config.rate.transmission_end(self.run.0, self.run.1);
+        self.free = self.rate.transmission_end(self.run.0, self.run.1);
         self.queue.push_back((self.free, size));
         self.queued += size;
         let departure = self.free;
@@ -343,6 +352,23 @@ mod tests {
         let departures: Vec<Instant> =
             (0..7).map(|_| departure(link.offer(Instant::ZERO, 1000))).collect();
         assert_eq!(departures, [1, 2, 3, 4, 6, 8, 9].map(at));
+    }
+
+    #[test]
+    fn a_request_s_rate_is_in_force_from_its_start_and_the_queue_keeps_its_times() {
+        let rates = vec![8_000_000, 4_000_000];
+        let rate = Rate::PerRequest { rates, first: 0, random_first: false };
+        let mut link = shaper(&ShaperConfig { rate, ..plain() });
+        let mut departures = |now, link: &mut Shaper| departure(link.offer(at(now), 1000));
+        assert_eq!([departures(0, &mut link), departures(0, &mut link)], [1, 2].map(at));
+        link.begin_request(at(1), 1);
+        assert_eq!([departures(1, &mut link), departures(1, &mut link)], [4, 6].map(at));
+        assert_eq!(departures(10, &mut link), at(12), "after a rest");
+        link.begin_request(at(20), 2);
+        assert_eq!(departures(20, &mut link), at(21), "in turn");
+        let mut plain = shaper(&plain());
+        plain.begin_request(at(0), 1);
+        assert_eq!(departures(0, &mut plain), at(1), "one rate for all");
     }
 
     #[test]

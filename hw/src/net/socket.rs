@@ -220,6 +220,14 @@ impl EmulatedSocket {
         Ok(())
     }
 
+    /// The edge begins to decode its request numbered `request`; see [`Shaper::begin_request`].
+    pub(crate) fn begin_request(&self, request: u32) {
+        let now = self.timekeeper.now();
+        let mut state = self.shared.lock();
+        state.up.begin_request(now, request);
+        state.down.begin_request(now, request);
+    }
+
     /// Where the packets are.
     pub(crate) fn ways(&self) -> Ways {
         self.shared.lock().ways

@@ -170,6 +170,13 @@ impl LinkSender {
         self.outbox.cancel(id);
     }
 
+    /// The edge begins to decode its request numbered `request`: an emulated link may have a rate for each.
+    pub fn begin_request(&self, request: u32) {
+        if let Some(socket) = &self.emulated {
+            socket.begin_request(request);
+        }
+    }
+
     /// The peer's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {

@@ -20,3 +20,4 @@ mod relay;
 mod replay;
 mod support;
 mod texts;
+mod told;

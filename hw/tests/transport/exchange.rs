@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use pipesd_core::ids::MessageId;
 use pipesd_core::message::Message;
+use pipesd_core::rate::Rate;
 use pipesd_hw::net::{Emulation, ShaperConfig};
 use pipesd_hw::transport::{LinkEvent, Settings, connect};
 use tokio::net::UdpSocket;
@@ -125,6 +126,26 @@ fn the_startup_is_in_force_and_the_receiver_sees_it() {
         send(&mut edge, 1, &close(1)).await;
         let (_, transfer) = receive(&mut cloud).await;
         assert!(transfer > Duration::from_millis(95), "{transfer:?}");
+    });
+}
+
+#[test]
+fn an_emulated_link_has_the_rate_of_the_request_that_is_decoded() {
+    run(async {
+        // A token takes 232 ms and 58 ms.
+        let rates = vec![10_000_000, 40_000_000];
+        let rate = Rate::PerRequest { rates, first: 0, random_first: false };
+        let plain = affine(10, 10);
+        let uplink = ShaperConfig { rate, ..plain.uplink.clone() };
+        let emulation = Emulation { uplink, ..plain };
+        let (_server, mut edge, mut cloud) = pair(&settings(), Some(&emulation)).await;
+        for (request, least, most) in [(0, 220, 500), (1, 50, 200), (2, 220, 500), (3, 50, 200)] {
+            edge.sender().begin_request(request);
+            send(&mut edge, u64::from(request), &upload(request, 1)).await;
+            let (_, transfer) = receive(&mut cloud).await;
+            let [least, most] = [least, most].map(Duration::from_millis);
+            assert!(least < transfer && transfer < most, "request {request}: {transfer:?}");
+        }
     });
 }
 

@@ -10,8 +10,9 @@
 //! (leave the last token out of its batch, or the batch away). Among the i with `end[i] ≤ ready[j]`
 //! the message starts at `ready[j]` anyway: the largest i sends least. Among the others it starts at
 //! `end[i]` and ends at `end[i] + α + β (j - i)`; and `end[i + 1] ≥ end[i] + β`, as i + 1 tokens less
-//! the last one are sent β earlier: so the smallest i is best. With other rates (rounding to ns breaks
-//! ties, a bandwidth trace has no one β) all of the latter are tried.
+//! the last one are sent β earlier: so the smallest i is best. Otherwise (rounding to ns breaks ties; a
+//! bandwidth trace has no one β, nor has a link with a floor under its exchanges) all of the latter
+//! are tried.
 
 use super::wire::Wire;
 
@@ -74,14 +75,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::link::{AffineConfig, Rate};
+    use crate::link::{AffineConfig, ExchangeFloor, Rate};
 
-    fn wire(rate: Rate, startup: u64) -> Wire {
+    fn wire(rate: Rate, startup: u64, floor: ExchangeFloor) -> Wire {
         let config = AffineConfig {
             rate,
             startup: Duration::from_nanos(startup),
             propagation: Duration::ZERO,
             abortable: false,
+            floor,
         };
         Wire::new(&config, 3, 10, 64)
     }
@@ -108,15 +110,24 @@ mod tests {
         prop_oneof![bits().prop_map(Rate::Constant), trace]
     }
 
+    /// None, or one that short messages meet and long ones outgrow, or the other way round.
+    fn floor() -> impl Strategy<Value = ExchangeFloor> {
+        let floor = (0_u64..150, 0_u64..4_000_000).prop_map(|(base, per_megabyte)| ExchangeFloor {
+            base: Duration::from_nanos(base),
+            per_megabyte: Duration::from_nanos(per_megabyte),
+        });
+        prop_oneof![Just(ExchangeFloor::NONE), floor]
+    }
+
     proptest! {
         #[test]
         fn the_short_cut_changes_nothing(
-            rate in rate(),
+            (rate, floor) in (rate(), floor()),
             startup in 0_u64..60,
             free in 0_u64..200,
             steps in prop::collection::vec(0_u64..60, 1..24),
         ) {
-            let wire = wire(rate, startup);
+            let wire = wire(rate, startup, floor);
             let ready: Vec<u64> = steps
                 .iter()
                 .scan(0, |at, step| { *at += step; Some(*at) })
@@ -138,7 +149,7 @@ mod tests {
     #[test]
     fn rounding_to_a_nanosecond_is_minded() {
         // A token takes 7.39 ns: of the two candidates of the short cut neither is best.
-        let wire = wire(Rate::Constant(10_823_529_412), 12);
+        let wire = wire(Rate::Constant(10_823_529_412), 12, ExchangeFloor::NONE);
         let ready = [52, 80, 85, 109];
         let mut earliest = Vec::new();
         ends(&wire, 94, &ready, true, &mut earliest);
@@ -154,6 +165,7 @@ mod tests {
             startup: Duration::from_millis(25),
             propagation: Duration::ZERO,
             abortable: false,
+            floor: ExchangeFloor::NONE,
         };
         let wire = Wire::new(&config, 0, 290_250, 20);
         let ready: Vec<u64> = (1..=20).map(|j| j * 36_000_000).collect();

@@ -16,7 +16,7 @@ use super::search::Search;
 use super::wire::Wire;
 use super::{EmptyNavs, Moves};
 use crate::distribution::Latency;
-use crate::link::{AffineConfig, Rate};
+use crate::link::{AffineConfig, ExchangeFloor, Rate};
 use crate::profile::VerificationLatency;
 
 /// A link in ns and bytes, its rate in bit/s for each `step` ns.
@@ -27,11 +27,18 @@ struct Line {
     rates: Vec<u64>,
     step: u64,
     offset: u64,
+    /// For how long a message occupies its sender at the least, and by how much longer for each byte.
+    floor: [u64; 2],
 }
 
 impl Line {
-    /// When `bytes` have left; where the rate changes, ns by ns.
+    /// When a message of `bytes` has left.
     fn end(&self, start: u64, bytes: u64) -> u64 {
+        self.carried(start, bytes).max(start + self.floor[0] + self.floor[1] * bytes)
+    }
+
+    /// When `bytes` have gone over the link; where the rate changes, ns by ns.
+    fn carried(&self, start: u64, bytes: u64) -> u64 {
         let mut left = bytes * 8_000_000_000;
         let mut now = start + self.startup;
         if let [rate] = self.rates[..] {
@@ -56,7 +63,9 @@ impl Line {
             },
         };
         let [startup, propagation] = [self.startup, self.propagation].map(Duration::from_nanos);
-        AffineConfig { rate, startup, propagation, abortable: false }
+        let floor = [self.floor[0], self.floor[1] * 1_000_000].map(Duration::from_nanos);
+        let floor = ExchangeFloor { base: floor[0], per_megabyte: floor[1] };
+        AffineConfig { rate, startup, propagation, abortable: false, floor }
     }
 }
 
@@ -197,7 +206,8 @@ impl<'a> Brute<'a> {
         let bases = case.text.iter().map(|&(_, _, base)| base);
         let fastest = |line: &Line, bytes: u64| {
             let rate = line.rates.iter().max().expect("a rate");
-            line.startup + bytes * 8_000_000_000 / rate + line.propagation
+            let carried = line.startup + bytes * 8_000_000_000 / rate;
+            carried.max(line.floor[0] + line.floor[1] * bytes) + line.propagation
         };
         let least = fastest(&case.up, REQUEST_BYTES)
             + bases.min().expect("a text")
@@ -435,6 +445,7 @@ fn line() -> impl Strategy<Value = Line> {
             rates,
             step,
             offset,
+            floor: [0, 0],
         },
     )
 }
@@ -524,6 +535,29 @@ fn the_bound_is_what_exhaustive_search_finds() {
 #[test]
 fn and_so_it_is_with_empty_navs() {
     judge_lengths(true);
+}
+
+#[test]
+fn and_so_it_is_with_floors_under_exchanges() {
+    let mut runner = TestRunner::deterministic();
+    let floors = prop::array::uniform2([0_u64..20, 0_u64..3]);
+    let (mut judged, mut given_up, mut in_force) = (0, 0, 0);
+    while judged < 150 {
+        let mut case = case(1..=6).new_tree(&mut runner).expect("a case").current();
+        let without = case.bound(case.moves());
+        [case.up.floor, case.down.floor] = floors.new_tree(&mut runner).expect("floors").current();
+        let bound = case.bound(case.moves());
+        match judge(&case, true, bound) {
+            Some(equal) => {
+                assert!(equal, "the bound is not what exhaustive search finds: {case:#?}");
+                judged += 1;
+                in_force += u32::from(bound > without);
+            }
+            None => given_up += 1,
+        }
+        assert!(given_up <= 15, "{given_up} given up, {judged} judged");
+    }
+    assert!(in_force > 75, "{in_force} floors show");
 }
 
 #[test]

@@ -45,7 +45,7 @@
 //! as it can after the last one ended (no probes, no stale work); a run that was slower meets other
 //! rates later, and is compared by [`clairvoyant_from`], from its own starts. At constant rates both
 //! agree. The packet link has no bound: loss and jitter are drawn in the order of sending, so other
-//! schedules meet other links.
+//! schedules meet other links. Where each request has a rate of its own, the bound of a request has it too.
 
 mod batches;
 #[cfg(test)]
@@ -222,14 +222,17 @@ fn of_texts(
     moves: Moves,
     starts: Option<&[Instant]>,
 ) -> Result<Bound, NotComputed> {
-    let testbed = testbed(setup, seed)?;
+    let mut testbed = testbed(setup, seed, 0)?;
     let mut search = Search::default();
     let mut requests = Vec::new();
     let mut schedule = Script::default();
     let mut before: Option<Instant> = None;
     for (index, truth) in texts.enumerate() {
+        // That the request before has ended still goes up at that one's rate.
+        let before_it = before.map(|end| (end, closed(setup, &testbed, &truth, end)));
+        testbed = self::testbed(setup, seed, truth.session.request())?;
         let start = match starts {
-            None => earliest_start(setup, &testbed, &truth, before),
+            None => earliest_start(setup, &testbed, &truth, before_it),
             Some(starts) => match starts.get(index) {
                 Some(&start) => start,
                 None => break,
@@ -274,16 +277,17 @@ pub fn decoding_starts(events: &[Stamped]) -> Vec<Instant> {
         .collect()
 }
 
-fn testbed(setup: &Setup, seed: Seed) -> Result<Testbed, NotComputed> {
-    let uplink = affine(&setup.uplink, seed)?;
-    let downlink = affine(&setup.downlink, seed)?;
+/// The testbed as the request of this number meets it.
+fn testbed(setup: &Setup, seed: Seed, request: u32) -> Result<Testbed, NotComputed> {
+    let uplink = affine(&setup.uplink, seed, request)?;
+    let downlink = affine(&setup.downlink, seed, request)?;
     let format = format(setup);
-    let [request, token] = [format.request_bytes(), format.token_bytes()];
+    let [request_bytes, token_bytes] = [format.request_bytes(), format.token_bytes()];
     let tokens = setup.profile.output_tokens;
     let fetch = matches!(format.payload, Payload::Lazy)
         .then(|| format.request_bytes() + format.distribution_bytes());
     Ok(Testbed {
-        uplink: Wire::new(&uplink, request, token, tokens),
+        uplink: Wire::new(&uplink, request_bytes, token_bytes, tokens),
         downlink: Wire::new(&downlink, WireFormat::reply_bytes(), 0, 0),
         verification: setup.profile.verification.clone(),
         fetch,
@@ -294,28 +298,34 @@ fn format(setup: &Setup) -> WireFormat {
     WireFormat { payload: setup.edge.method.payload, vocabulary: setup.profile.vocabulary }
 }
 
-fn affine(config: &LinkConfig, seed: Seed) -> Result<AffineConfig, NotComputed> {
+fn affine(config: &LinkConfig, seed: Seed, request: u32) -> Result<AffineConfig, NotComputed> {
     match link_in_run(config, seed) {
-        LinkConfig::Affine(config) => Ok(config),
+        LinkConfig::Affine(config) => {
+            let rate = config.rate.for_request(request);
+            Ok(AffineConfig { rate: rate.unwrap_or_else(|| config.rate.clone()), ..config })
+        }
         LinkConfig::Packet(_) => Err(NotComputed::PacketLink),
     }
 }
 
+/// When it has gone up that the request before `next` has ended, at `end`.
+fn closed(setup: &Setup, testbed: &Testbed, next: &Truth, end: Instant) -> u64 {
+    // All ends are of one size.
+    let close = Message::Close { session: next.session };
+    testbed.uplink.end_of(end.as_nanos(), format(setup).message_bytes(&close))
+}
+
 /// When a request can begin to be decoded that comes as soon as the one before has ended: its prompt
-/// is evaluated at both ends. Nothing is under way then.
+/// is evaluated at both ends. Nothing is under way then but the end of the one `before`: when that was
+/// decoded, and when the word of it has left.
 fn earliest_start(
     setup: &Setup,
     testbed: &Testbed,
     truth: &Truth,
-    before: Option<Instant>,
+    before: Option<(Instant, u64)>,
 ) -> Instant {
     let format = format(setup);
-    let submitted = before.unwrap_or(Instant::ZERO);
-    let mut uplink = submitted.as_nanos();
-    if before.is_some() {
-        let close = Message::Close { session: truth.session };
-        uplink = testbed.uplink.end_of(uplink, format.message_bytes(&close));
-    }
+    let (submitted, uplink) = before.unwrap_or((Instant::ZERO, 0));
     let terms = setup.edge.terms();
     let open = Message::Open { request: truth.request.clone(), terms, opening: 0 };
     let opened = testbed.uplink.end_of(uplink, format.message_bytes(&open));

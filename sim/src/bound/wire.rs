@@ -7,9 +7,7 @@ use crate::link::{AffineConfig, Rate};
 /// One direction. All times in ns.
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
-    rate: Rate,
-    startup: u64,
-    propagation: u64,
+    config: AffineConfig,
     /// Bytes of a message of no, one, two, ... tokens: the first and the step.
     bytes: [u64; 2],
     /// At a constant rate: time of a message on the link by its tokens, start-up included.
@@ -19,19 +17,13 @@ pub(super) struct Wire {
 impl Wire {
     /// A wire for messages of `request` bytes and `token` bytes for each of at most `tokens` tokens.
     pub(super) fn new(config: &AffineConfig, request: u64, token: u64, tokens: u32) -> Self {
-        let rate = config.rate.clone();
-        let startup = nanos(config.startup);
-        let constant = match &rate {
+        let constant = match config.rate {
             Rate::Constant(_) => (0..=u64::from(tokens))
-                .map(|n| {
-                    let end = rate.transmission_end(Instant::ZERO, request + n * token);
-                    startup + end.as_nanos()
-                })
+                .map(|n| config.occupied_until(Instant::ZERO, request + n * token).as_nanos())
                 .collect(),
-            Rate::Trace { .. } => Vec::new(),
+            Rate::Trace { .. } | Rate::PerRequest { .. } => Vec::new(),
         };
-        let (propagation, bytes) = (nanos(config.propagation), [request, token]);
-        Self { rate, startup, propagation, bytes, constant }
+        Self { config: config.clone(), bytes: [request, token], constant }
     }
 
     /// When a message of `tokens` has left that finds the link free at `start`. Rises with both (no
@@ -45,23 +37,24 @@ impl Wire {
 
     /// The same for a message of so many bytes.
     pub(super) fn end_of(&self, start: u64, bytes: u64) -> u64 {
-        let start = Instant::from_nanos(start + self.startup);
-        self.rate.transmission_end(start, bytes).as_nanos()
+        self.config.occupied_until(Instant::from_nanos(start), bytes).as_nanos()
     }
 
     /// When a message that has left at `end` arrives.
-    pub(super) const fn arrival(&self, end: u64) -> u64 {
-        end + self.propagation
+    pub(super) fn arrival(&self, end: u64) -> u64 {
+        end + nanos(self.config.propagation)
     }
 
     /// The least time from the start of a message of `tokens` to its arrival.
     pub(super) fn least(&self, tokens: u32) -> u64 {
         let bytes = self.bytes[0] + u64::from(tokens) * self.bytes[1];
-        self.startup + nanos(self.rate.least_time(bytes)) + self.propagation
+        nanos(self.config.least_occupied(bytes) + self.config.propagation)
     }
 
-    /// Whether each byte takes the same whole number of ns.
-    pub(super) const fn is_even(&self) -> bool {
-        matches!(self.rate, Rate::Constant(rate) if 8_000_000_000 % rate == 0)
+    /// Whether each byte takes the same whole number of ns: with a floor under an exchange the first
+    /// bytes of a message may take other times than its last.
+    pub(super) fn is_even(&self) -> bool {
+        let even = matches!(self.config.rate, Rate::Constant(rate) if 8_000_000_000 % rate == 0);
+        even && self.config.floor.is_none()
     }
 }

@@ -1,9 +1,12 @@
 //! The paper's link: an upload occupies the uplink for α + bytes/rate (paper §2), then propagates.
+//!
+//! The authors' own sender holds a message until its HTTP exchange is over, and an exchange has a floor
+//! that no link's rate takes away: see [`ExchangeFloor`].
 
 use std::collections::VecDeque;
 
 use pipesd_core::ids::MessageId;
-use pipesd_core::time::{Duration, Instant};
+use pipesd_core::time::{Duration, Instant, nanos};
 use serde::{Deserialize, Serialize};
 
 use super::{LinkAccount, LinkEvent, Rate};
@@ -20,6 +23,55 @@ pub struct AffineConfig {
     /// Whether a message under way can be cut short. If not, it runs to its end, occupies the link
     /// until then and arrives.
     pub abortable: bool,
+    /// What a message occupies its sender for at the least.
+    #[serde(default)]
+    pub floor: ExchangeFloor,
+}
+
+/// The least time for which a message occupies its sender, however fast the link: f0 + f1·bytes, the
+/// exchange of a message and its reply in one network stack. It is a property of that stack, read off
+/// published figures of a testbed; a link without one has [`ExchangeFloor::NONE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeFloor {
+    /// f0: of a message without bytes.
+    pub base: Duration,
+    /// f1: added by each 10⁶ bytes.
+    pub per_megabyte: Duration,
+}
+
+impl ExchangeFloor {
+    /// No floor.
+    pub const NONE: Self = Self { base: Duration::ZERO, per_megabyte: Duration::ZERO };
+
+    /// The floor of a message of `bytes`, rounded up to a nanosecond.
+    #[must_use]
+    pub fn of(self, bytes: u64) -> Duration {
+        let work = u128::from(nanos(self.per_megabyte)) * u128::from(bytes);
+        let ns = u64::try_from(work.div_ceil(1_000_000));
+        self.base + Duration::from_nanos(ns.expect("an exchange of less than 584 years"))
+    }
+
+    /// Whether it holds nothing back.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+impl AffineConfig {
+    /// When a message of `bytes` has left that finds the link free at `start`: after its start-up and its
+    /// bytes, and not before its exchange is over.
+    #[must_use]
+    pub fn occupied_until(&self, start: Instant, bytes: u64) -> Instant {
+        let carried = self.rate.transmission_end(start + self.startup, bytes);
+        carried.max(start + self.floor.of(bytes))
+    }
+
+    /// The least time for which a message of `bytes` occupies the link.
+    #[must_use]
+    pub fn least_occupied(&self, bytes: u64) -> Duration {
+        (self.startup + self.rate.least_time(bytes)).max(self.floor.of(bytes))
+    }
 }
 
 /// An affine link at work.
@@ -93,9 +145,13 @@ impl Affine {
         }
     }
 
+    pub(super) fn set_rate(&mut self, rate: Rate) {
+        self.config.rate = rate;
+    }
+
     fn begin_next(&mut self, now: Instant) {
         if let Some((id, bytes)) = self.queue.pop_front() {
-            let end = self.config.rate.transmission_end(now + self.config.startup, bytes);
+            let end = self.config.occupied_until(now, bytes);
             self.serialising = Some(Serialising { id, bytes, start: now, end });
         }
     }
@@ -146,14 +202,28 @@ impl Affine {
 mod tests {
     use super::*;
 
-    fn link(abortable: bool) -> Affine {
+    fn config(abortable: bool) -> AffineConfig {
         // 8 kbit/s: a byte takes a millisecond.
-        Affine::new(AffineConfig {
+        AffineConfig {
             rate: Rate::Constant(8_000),
             startup: Duration::from_millis(25),
             propagation: Duration::from_millis(5),
             abortable,
-        })
+            floor: ExchangeFloor::NONE,
+        }
+    }
+
+    fn link(abortable: bool) -> Affine {
+        Affine::new(config(abortable))
+    }
+
+    /// 50 ms and half a millisecond for each byte: above α + bytes/rate for less than 50 bytes.
+    fn floored(abortable: bool) -> AffineConfig {
+        let floor = ExchangeFloor {
+            base: Duration::from_millis(50),
+            per_megabyte: Duration::from_secs(500),
+        };
+        AffineConfig { floor, ..config(abortable) }
     }
 
     /// Everything that happens, with its time in ms.
@@ -201,6 +271,45 @@ mod tests {
         assert_eq!(abortable.poll(at), Some(sent(0)));
         assert_eq!(run(&mut abortable), []);
         assert_eq!(abortable.account().cancelled, 100);
+    }
+
+    #[test]
+    fn a_message_occupies_its_sender_for_the_longer_of_link_and_exchange() {
+        let mut link = Affine::new(floored(false));
+        let sizes = [0, 30, 50, 100];
+        for (id, bytes) in (0..).zip(sizes) {
+            link.offer(Instant::ZERO, MessageId(id), bytes);
+        }
+        let expected: Vec<(u64, LinkEvent)> = (0..)
+            .zip([(50, 50), (115, 65), (190, 75), (315, 125)])
+            .flat_map(|(id, (end, took))| [(end, sent(id)), (end + 5, delivered(id, took))])
+            .collect();
+        assert_eq!(run(&mut link), expected);
+        let LinkAccount { offered, delivered, .. } = *link.account();
+        assert_eq!((offered, delivered, link.bytes_in_flight()), (180, 180, 0));
+    }
+
+    #[test]
+    fn an_exchange_cut_short_ends_with_its_message() {
+        let at = Instant::from_nanos(40_000_000);
+        let mut link = Affine::new(floored(true));
+        link.offer(Instant::ZERO, MessageId(0), 1);
+        link.offer(Instant::ZERO, MessageId(1), 0);
+        link.cancel(at, MessageId(0));
+        assert_eq!(link.poll(at), Some(sent(0)));
+        assert_eq!(run(&mut link), [(90, sent(1)), (95, delivered(1, 50))]);
+    }
+
+    #[test]
+    fn the_least_time_is_reached_and_never_undercut() {
+        for bytes in [0, 1, 30, 49, 50, 51, 100, 1_000_000] {
+            for config in [config(false), floored(false)] {
+                let took = config.occupied_until(Instant::ZERO, bytes) - Instant::ZERO;
+                assert_eq!(took, config.least_occupied(bytes), "{bytes} bytes");
+                let carried = Duration::from_millis(25 + bytes);
+                assert_eq!(took, carried.max(config.floor.of(bytes)), "{bytes} bytes");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! | model | an upload | use |
 //! |---|---|---|
-//! | [`affine`] | occupies the link for start-up + bytes/rate | the paper's model (paper §2) |
+//! | [`affine`] | occupies the link for start-up + bytes/rate, or longer | the paper's model (paper §2) |
 //! | [`packet`] | is cut into packets; each may be late, lost and sent again | beyond the paper |
 //!
 //! Like the endpoints, a link knows no clock: it is offered messages, says when it next wants to be
@@ -18,7 +18,7 @@ use pipesd_core::seed::Stream;
 use pipesd_core::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
-pub use self::affine::{Affine, AffineConfig};
+pub use self::affine::{Affine, AffineConfig, ExchangeFloor};
 pub use self::packet::{PacketConfig, PacketLink};
 
 /// How a link is set up.
@@ -35,9 +35,7 @@ impl LinkConfig {
     #[must_use]
     pub fn least_time(&self, bytes: u64) -> Duration {
         match self {
-            Self::Affine(config) => {
-                config.startup + config.rate.least_time(bytes) + config.propagation
-            }
+            Self::Affine(config) => config.least_occupied(bytes) + config.propagation,
             Self::Packet(config) => {
                 config.startup + config.rate.least_time(bytes) + config.propagation
             }
@@ -50,6 +48,15 @@ impl LinkConfig {
         match self {
             Self::Affine(config) => &config.rate,
             Self::Packet(config) => &config.rate,
+        }
+    }
+
+    /// The same link with a floor under each exchange; a packet link has none.
+    #[must_use]
+    pub fn with_floor(self, floor: ExchangeFloor) -> Self {
+        match self {
+            Self::Affine(config) => Self::Affine(AffineConfig { floor, ..config }),
+            Self::Packet(config) => Self::Packet(config),
         }
     }
 
@@ -139,6 +146,22 @@ impl Link {
                 Self::Affine(Affine::new(config.clone()))
             }
             LinkConfig::Packet(config) => Self::Packet(PacketLink::new(config.clone(), stream)),
+        }
+    }
+
+    /// Messages that begin to be sent from now on are sent at `rate`; one under way is not.
+    pub fn set_rate(&mut self, rate: Rate) {
+        match self {
+            Self::Affine(link) => link.set_rate(rate),
+            Self::Packet(link) => link.set_rate(rate),
+        }
+    }
+
+    /// An edge begins to decode its request numbered `request`: if each request has a rate of its own by
+    /// `rule`, messages that begin to be sent from now on have that one.
+    pub fn begin_request(&mut self, rule: &Rate, request: u32) {
+        if let Some(rate) = rule.for_request(request) {
+            self.set_rate(rate);
         }
     }
 

@@ -79,6 +79,8 @@ const REORDERING_MARGIN: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug)]
 pub struct PacketLink {
     config: PacketConfig,
+    /// The rate from the next message's service on, if it is another.
+    next_rate: Option<Rate>,
     chance: Chance,
     waiting: VecDeque<Outgoing>,
     serving: Option<Serving>,
@@ -120,6 +122,7 @@ impl PacketLink {
         debug_assert!(config.mtu > 0, "validated on entry");
         Self {
             config,
+            next_rate: None,
             // No packet has that key.
             chance: Chance { stream, block: (u64::MAX, [0.0; 8]) },
             waiting: VecDeque::new(),
@@ -178,12 +181,22 @@ impl PacketLink {
         }
     }
 
+    /// A message under way is not planned anew: the rate is that of messages whose service begins later.
+    pub(super) fn set_rate(&mut self, rate: Rate) {
+        self.next_rate = Some(rate);
+    }
+
     fn is_certain(&self) -> bool {
         self.config.loss == 0.0 && self.config.jitter.is_zero()
     }
 
     fn begin_next(&mut self, start: Instant) {
         let Some(message) = self.waiting.pop_front() else { return };
+        if let Some(rate) = self.next_rate.take() {
+            self.config.rate = rate;
+            // What is in the queue keeps its times.
+            self.wire.run = (self.wire.free, 0);
+        }
         let ready = start + self.config.startup;
         let sent = if self.is_certain() {
             // All packets leave back to back and arrive in order: no need to look at each of them.

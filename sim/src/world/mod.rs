@@ -200,7 +200,8 @@ pub fn run_scripted(setup: &Setup, seed: Seed, script: &Script) -> Result<RunRes
     World::new(setup, seed, Some(script), texts(setup, seed)).run()
 }
 
-/// The link as it is in the run with this seed: a bandwidth trace begins where the seed says.
+/// The link as it is in the run with this seed: a bandwidth trace, or a sequence of one rate for each
+/// request, begins where the seed says.
 #[must_use]
 pub fn link_in_run(config: &LinkConfig, seed: Seed) -> LinkConfig {
     config.at_phase(seed.stream("bandwidth phase", 0).at(0).uniform())

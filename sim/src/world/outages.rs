@@ -16,7 +16,7 @@ use pipesd_core::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::World;
-use super::stage::{At, Direction, Occurrence, Stage};
+use super::stage::{At, Direction, Node, Occurrence, Stage};
 use crate::link::Link;
 
 /// Both ends give up a link on which nothing is heard for so long.
@@ -199,7 +199,8 @@ impl Stage<'_> {
         let node = &mut self.nodes[edge as usize];
         let epoch = node.connection.epoch + 1;
         node.connection = Connection { up: false, dead: false, epoch };
-        [("uplink", &mut node.uplink), ("downlink", &mut node.downlink)].map(|(name, wire)| {
+        let wires = [("uplink", &mut node.uplink), ("downlink", &mut node.downlink)];
+        let unsent = wires.map(|(name, wire)| {
             let stream = seed.stream(name, u64::from(epoch) << 32 | u64::from(edge));
             let link = core::mem::replace(&mut wire.link, Link::new(&wire.config, stream));
             wire.past = wire.past + *link.account();
@@ -207,11 +208,23 @@ impl Stage<'_> {
             wire.lost += wire.carried.drain(..).map(|carried| carried.bytes).sum::<u64>();
             (wire.scheduled, wire.in_order) = (None, Instant::ZERO);
             core::mem::take(&mut wire.unsent)
-        })
+        });
+        node.tell_links_of_request();
+        unsent
     }
 
     fn make_link(&mut self, edge: u32) {
         self.nodes[edge as usize].connection.up = true;
+    }
+}
+
+impl Node {
+    /// Links whose rate goes by requests have that of the request that was taken last.
+    pub(super) fn tell_links_of_request(&mut self) {
+        let Some(index) = self.requests.checked_sub(1) else { return };
+        for wire in [&mut self.uplink, &mut self.downlink] {
+            wire.link.begin_request(wire.config.rate(), index as u32);
+        }
     }
 }
 

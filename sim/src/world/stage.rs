@@ -79,7 +79,7 @@ pub(super) struct Node {
     fit: Option<(WorkId, WorkResult)>,
     draft_busy: Duration,
     pub(super) ledger: Ledger,
-    requests: u64,
+    pub(super) requests: u64,
     /// Draft tokens that have reached the cloud and were not verified yet, by round.
     pub(super) arrived: Vec<(SessionId, RoundId, u32)>,
     /// The uploads of the last rounds, kept for a canary only.
@@ -238,6 +238,7 @@ impl<'a> Stage<'a> {
         let node = self.node(edge);
         let index = node.requests;
         node.requests += 1;
+        node.tell_links_of_request();
         // All edges draw from one list of prompts, each beginning at its own.
         let number = index + u64::from(edge);
         self.answers.begin(session_id(edge, index), number, self.seed, self.resumed)

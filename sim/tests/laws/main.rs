@@ -9,6 +9,7 @@ mod conservation;
 mod draws;
 mod energy;
 mod export;
+mod links;
 mod log_order;
 mod measured;
 mod oblivious;

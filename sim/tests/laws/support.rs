@@ -12,7 +12,7 @@ use pipesd_core::seed::Seed;
 use pipesd_core::time::Duration;
 use pipesd_core::trace::{Trace, TraceText};
 use pipesd_sim::distribution::Latency;
-use pipesd_sim::link::{AffineConfig, LinkConfig, Rate};
+use pipesd_sim::link::{AffineConfig, ExchangeFloor, LinkConfig, Rate};
 use pipesd_sim::profile::{
     DraftLatency, EnergySpec, Profile, ProfileSpec, TextModel, VerificationLatency,
 };
@@ -58,7 +58,7 @@ pub(crate) const VOCABULARY: u32 = 135;
 pub(crate) const BYTES_PER_MS: u64 = 122;
 
 pub(crate) fn affine(rate: Rate, startup: Duration, propagation: Duration) -> AffineConfig {
-    AffineConfig { rate, startup, propagation, abortable: false }
+    AffineConfig { rate, startup, propagation, abortable: false, floor: ExchangeFloor::NONE }
 }
 
 /// A profile in round numbers: a draft step takes 10 ms, a NAV 30 ms, whatever its length.
@@ -141,9 +141,9 @@ pub(crate) fn paper(method: Method, tokens: u64) -> Setup {
     }
 }
 
-/// The paper's S4: S1 on a link that changes every 20 s.
+/// The paper's S4 by its text: S1 on a link that changes every 20 s.
 pub(crate) fn dynamic(method: Method, tokens: u64) -> Setup {
-    let file = include_str!("../../../traces/scenarios/s4-dynamic.toml");
+    let file = include_str!("../../../traces/scenarios/s4-every-20s.toml");
     let scenario: ScenarioSpec = toml::from_str(file).expect("a shipped scenario can be read");
     let rates = include_str!("../../../traces/scenarios/s4-bandwidth.csv");
     let rates = BandwidthTrace::parse(rates).expect("a shipped trace is valid");

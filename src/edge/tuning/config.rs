@@ -95,10 +95,10 @@ impl TuningConfig {
 
     /// Ours: the noise-aware search, more tokens for each candidate, and bounds on what it may cost.
     ///
-    /// Measured choices, over 4000 tokens of HumanEval and GSM8K in S1 and S4 (30 seeds): 20 to 80
-    /// tokens a candidate differ by less than their noise in the mean of the four, fewer being better
-    /// in S1. In S4 some searches settle on thresholds that only met a fast link; four turns a side
-    /// brought HumanEval there from 119.5 to 116.2 ms and its spread from 18.7 to 7.3 ms, and cost
+    /// Measured choices, over 4000 tokens of HumanEval and GSM8K in `s1-laptop` and `s4-every-20s` (30
+    /// seeds): 20 to 80 tokens a candidate differ by less than their noise in the mean of the four, fewer
+    /// being better in S1. In S4 some searches settle on thresholds that only met a fast link; four turns
+    /// a side brought HumanEval there from 119.5 to 116.2 ms and its spread from 18.7 to 7.3 ms, and cost
     /// 1.4 ms in S1. A floor of 0.3 saves rounds as long as a prompt.
     #[must_use]
     pub const fn bayes(seed: Seed) -> Self {

@@ -12,7 +12,7 @@ use pipesd_core::time::Duration;
 use pipesd_core::trace::TraceText;
 use pipesd_core::tuner::TunerConfig;
 use pipesd_sim::distribution::Latency;
-use pipesd_sim::link::{AffineConfig, LinkConfig, PacketConfig, Rate};
+use pipesd_sim::link::{AffineConfig, ExchangeFloor, LinkConfig, PacketConfig, Rate};
 use pipesd_sim::profile::{DraftLatency, Profile, TextModel, VerificationLatency};
 use pipesd_sim::world::Setup;
 use proptest::prelude::*;
@@ -87,14 +87,25 @@ fn rate() -> impl Strategy<Value = Rate> {
         let [step, offset] = [step, offset].map(Duration::from_millis);
         Rate::Trace { step, rates, offset, random_offset }
     });
-    prop_oneof![3 => bits().prop_map(Rate::Constant), 1 => trace]
+    let requests = (prop::collection::vec(bits(), 1..5), 0_u32..5, any::<bool>());
+    let requests = requests.prop_map(|(rates, first, random_first)| Rate::PerRequest {
+        rates,
+        first,
+        random_first,
+    });
+    prop_oneof![3 => bits().prop_map(Rate::Constant), 1 => trace, 1 => requests]
 }
 
 pub(crate) fn link() -> impl Strategy<Value = LinkConfig> {
     let delays = || select(vec![0_u64, 0, 1, 5, 25, 300]).prop_map(Duration::from_millis);
-    let affine = (rate(), delays(), delays(), any::<bool>()).prop_map(
-        |(rate, startup, propagation, abortable)| {
-            LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable })
+    let floor = (select(vec![0_u64, 0, 5, 60]), select(vec![0_u64, 90, 5_000]));
+    let floor = floor.prop_map(|(base, per_megabyte)| ExchangeFloor {
+        base: Duration::from_millis(base),
+        per_megabyte: Duration::from_millis(per_megabyte),
+    });
+    let affine = (rate(), delays(), delays(), any::<bool>(), floor).prop_map(
+        |(rate, startup, propagation, abortable, floor)| {
+            LinkConfig::Affine(AffineConfig { rate, startup, propagation, abortable, floor })
         },
     );
     let chance = (delays(), select(vec![0.0, 0.02, 0.3]), select(vec![0_u64, 3_000, 64_000]));
