@@ -36,6 +36,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("s2-phone", "S2 phone"),
     ("s3-iot", "S3 IoT"),
     ("s4-dynamic", "S4 dynamic"),
+    ("phone", "phone"),
+    ("iot", "IoT device"),
 ];
 
 /// What an upload carries of the draft distributions.

@@ -51,7 +51,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
         let trace = link.trace.as_ref().map(|_| &trace);
         link.resolve(way, trace).expect("a shipped link")
     };
-    let added_ms = scenario.device.added_draft_ms.value;
+    let device = scenario.device.resolve().expect("a shipped device");
     Setup {
         edges: 1,
         edge: EdgeConfig {
@@ -63,7 +63,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
         cloud: CloudConfig::batching(1),
         uplink: link(Way::Up, &scenario.uplink),
         downlink: link(Way::Down, &scenario.downlink),
-        profile: Arc::new(profile.resolve(added_ms, None).expect("a shipped profile")),
+        profile: Arc::new(profile.resolve(device, None).expect("a shipped profile")),
         tokens: 1000,
         record: false,
         faults: FaultPlan::NONE,

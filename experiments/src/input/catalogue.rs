@@ -13,6 +13,8 @@ pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     ("s2-phone", include_str!("../../../traces/scenarios/s2-phone.toml")),
     ("s3-iot", include_str!("../../../traces/scenarios/s3-iot.toml")),
     ("s4-dynamic", include_str!("../../../traces/scenarios/s4-dynamic.toml")),
+    ("phone", include_str!("../../../traces/scenarios/phone.toml")),
+    ("iot", include_str!("../../../traces/scenarios/iot.toml")),
 ];
 
 /// Files that shipped scenarios and profiles refer to.

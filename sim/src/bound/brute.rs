@@ -1,12 +1,15 @@
 //! Tests of the bound against an exhaustive search over actions, with event semantics of its own:
 //! what the edge may do at any event, and what link, cloud and verdicts then do. It knows nothing of
 //! labels, chains or batches, and tries what the bound's argument rules out: resting, wrong drafts,
-//! wrong guesses, NAV requests in a message of their own, later rounds' tokens first.
+//! wrong guesses, NAV requests in a message of their own, later rounds' tokens first. Where it matters
+//! what a draft step is for, it also tries to hold NAV requests back while a guess is under way, lest
+//! the verdict overtakes it.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use pipesd_core::time::Duration;
+use pipesd_core::device::{Device, DraftKind};
+use pipesd_core::time::{Duration, nanos};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -65,8 +68,9 @@ const REPLY_BYTES: u64 = 3;
 
 #[derive(Clone, Debug)]
 struct Case {
-    /// Whether the draft is right, its step, and the base of a NAV from there, by position.
+    /// Whether the draft is right, its own step, and the base of a NAV from there, by position.
     text: Vec<(bool, u64, u64)>,
+    device: Device,
     /// Added to a NAV by each draft.
     per_token: u64,
     token_bytes: u64,
@@ -80,6 +84,23 @@ struct Case {
 
 impl Case {
     fn bound(&self, moves: Moves) -> u64 {
+        self.bound_of(&self.instance(), moves)
+    }
+
+    fn instance(&self) -> Instance {
+        let steps = |kind| (0..self.text.len()).map(move |position| self.step(position, kind));
+        Instance {
+            matches: self.text.iter().map(|&(right, _, _)| right).collect(),
+            steps: DraftKind::ALL.map(|kind| steps(kind).collect()),
+            passes: self.text.iter().map(|&(_, _, base)| (0, base as f64 / 1e6)).collect(),
+        }
+    }
+
+    fn step(&self, position: usize, kind: DraftKind) -> u64 {
+        nanos(self.device.step(Duration::from_nanos(self.text[position].1), kind))
+    }
+
+    fn bound_of(&self, instance: &Instance, moves: Moves) -> u64 {
         let up = Wire::new(&self.up.config(), REQUEST_BYTES, self.token_bytes, 8);
         let down = Wire::new(&self.down.config(), REPLY_BYTES, 0, 0);
         let verification = VerificationLatency {
@@ -88,12 +109,11 @@ impl Case {
             prefill_ms_per_token: 0.0,
         };
         let testbed = Testbed { uplink: up, downlink: down, verification, fetch: None };
-        let instance = Instance {
-            matches: self.text.iter().map(|&(right, _, _)| right).collect(),
-            steps: self.text.iter().map(|&(_, step, _)| step).collect(),
-            passes: self.text.iter().map(|&(_, _, base)| (0, base as f64 / 1e6)).collect(),
-        };
-        Search::default().run(&instance, &testbed, moves, self.begin).end
+        Search::default().run(instance, &testbed, moves, self.begin).end
+    }
+
+    fn is_steady(&self) -> bool {
+        self.up.rates.len() == 1 && self.down.rates.len() == 1
     }
 
     /// Leaves these freedoms alone.
@@ -113,6 +133,8 @@ struct Round {
     start: usize,
     /// Whether all before it is right.
     founded: bool,
+    /// A guess has opened it.
+    ahead: bool,
     /// Drafts, and how many of them are right from the first on.
     drafted: usize,
     right: usize,
@@ -125,12 +147,13 @@ struct Round {
 }
 
 impl Round {
-    const fn new(start: usize, founded: bool, closed: bool) -> Self {
+    const fn new(start: usize, founded: bool, ahead: bool, closed: bool) -> Self {
         let (drafted, right, sent, arrived) = (0, 0, 0, 0);
         let (nav_sent, nav_arrived, verified) = (false, false, false);
         Self {
             start,
             founded,
+            ahead,
             drafted,
             right,
             closed,
@@ -228,8 +251,7 @@ impl<'a> Brute<'a> {
             return;
         }
         // At constant rates only differences of times matter.
-        let steady = self.case.up.rates.len() == 1 && self.case.down.rates.len() == 1;
-        let key = (state.clone(), if steady { 0 } else { now });
+        let key = (state.clone(), if self.case.is_steady() { 0 } else { now });
         if self.seen.get(&key).is_some_and(|&before| before <= now) {
             return;
         }
@@ -240,10 +262,20 @@ impl<'a> Brute<'a> {
             self.explore(&next, now);
         }
         if let Some(wait) = next_event(state) {
+            // A request that is held back may go up at any time.
+            let wait = if self.may_hold(state) { wait.min(1) } else { wait };
             let mut next = state.clone();
             self.advance(&mut next, wait, now + wait);
             self.explore(&next, now + wait);
         }
+    }
+
+    /// Whether to send nothing for a while may be of use: a verdict that comes before the guess upon it
+    /// is there makes the edge draft at the pace of a round that stands on committed text.
+    fn may_hold(&self, state: &State) -> bool {
+        let guesses = matches!(state.model, Some((_, Task::Guess)));
+        let unsent = state.rounds.iter().any(|round| !round.nav_sent);
+        matches!(self.case.device, Device::Padded(_)) && guesses && unsent && state.uplink == 0
     }
 
     /// What is still to come at the least: for each position beyond the one at hand a step, or the
@@ -306,19 +338,24 @@ impl<'a> Brute<'a> {
 
     fn apply(&self, state: &mut State, action: Action, now: u64) {
         match action {
-            Action::OpenEmpty => state.rounds.push(Round::new(state.known, true, true)),
+            Action::OpenEmpty => state.rounds.push(Round::new(state.known, true, false, true)),
             Action::Draft => {
                 if state.rounds.is_empty() {
-                    state.rounds.push(Round::new(state.known, true, false));
+                    state.rounds.push(Round::new(state.known, true, false, false));
                 }
                 let last = state.rounds.last().expect("a round");
-                let step = self.case.text[last.start + last.drafted].1;
+                let kind = match (last.ahead, last.drafted) {
+                    (true, _) => DraftKind::Ahead,
+                    (false, 0) if state.known > 0 => DraftKind::AfterVerdict,
+                    (false, _) => DraftKind::Main,
+                };
+                let step = self.case.step(last.start + last.drafted, kind);
                 state.model = Some((step, Task::Draft));
             }
             Action::Guess => {
                 let last = state.rounds.last_mut().expect("a round");
                 last.closed = true;
-                let step = self.case.text[last.start + last.drafted].1;
+                let step = self.case.step(last.start + last.drafted, DraftKind::Guess);
                 state.model = Some((step, Task::Guess));
             }
             Action::Send { round: place, tokens, nav } => {
@@ -389,7 +426,7 @@ impl<'a> Brute<'a> {
             Task::Guess => {
                 let founded = last.full() && right;
                 let start = last.start + last.drafted + 1;
-                state.rounds.push(Round::new(start, founded, false));
+                state.rounds.push(Round::new(start, founded, true, false));
             }
             Task::Stale => {}
         }
@@ -453,6 +490,7 @@ fn case(tokens: RangeInclusive<usize>) -> impl Strategy<Value = Case> {
     (text, sizes, line(), line(), any::<bool>(), 0_u64..50).prop_map(
         |(text, (per_token, token_bytes), up, down, empty_navs, begin)| Case {
             text,
+            device: Device::REFERENCE,
             per_token,
             token_bytes,
             up,
@@ -465,6 +503,19 @@ fn case(tokens: RangeInclusive<usize>) -> impl Strategy<Value = Case> {
     )
 }
 
+/// The same on devices that pad main steps, by less and by more than these take; at a constant rate of
+/// both links, or where a rate changes.
+fn padded(tokens: RangeInclusive<usize>, steady: bool) -> impl Strategy<Value = Case> {
+    (case(tokens), 1_u64..50).prop_filter_map("rates", move |(case, pad)| {
+        let mut case = Case { device: Device::Padded(Duration::from_nanos(pad)), ..case };
+        if steady {
+            case.up.rates.truncate(1);
+            case.down.rates.truncate(1);
+        }
+        (steady || !case.is_steady()).then_some(case)
+    })
+}
+
 /// What exhaustive search says of a claimed optimum: it must be reached, and never beaten. None: the
 /// case is too large to be searched.
 fn judge(case: &Case, frugal: bool, claimed: u64) -> Option<bool> {
@@ -473,10 +524,10 @@ fn judge(case: &Case, frugal: bool, claimed: u64) -> Option<bool> {
     (brute.seen.len() < STATES_MAX).then_some(brute.best == claimed)
 }
 
-/// Judges `bound` on random texts of `tokens` tokens, until `wanted` of them were small enough to be
-/// searched; says how many were given up.
+/// Judges `bound` on random cases, until `wanted` of them were small enough to be searched; says how many
+/// were given up.
 fn judge_all(
-    tokens: usize,
+    cases: impl Strategy<Value = Case>,
     wanted: usize,
     frugal: bool,
     empty_navs: Option<bool>,
@@ -485,7 +536,7 @@ fn judge_all(
     let mut runner = TestRunner::deterministic();
     let (mut judged, mut given_up) = (0, 0);
     while judged < wanted {
-        let drawn = case(tokens..=tokens).new_tree(&mut runner).expect("a case").current();
+        let drawn = cases.new_tree(&mut runner).expect("a case").current();
         let mut case = Case { empty_navs: empty_navs.unwrap_or(drawn.empty_navs), ..drawn };
         let moves = moves(case.moves());
         case.freedoms(moves);
@@ -496,7 +547,7 @@ fn judge_all(
             }
             None => given_up += 1,
         }
-        assert!(given_up <= 2 * wanted, "{tokens} tokens: {given_up} given up, {judged} judged");
+        assert!(given_up <= 2 * wanted, "{given_up} given up, {judged} judged");
     }
     given_up
 }
@@ -508,7 +559,7 @@ const JUDGED: [usize; 8] = [20, 30, 38, 40, 36, 32, 28, 24];
 fn judge_lengths(empty_navs: bool) {
     let (mut judged, mut given_up) = (0, 0);
     for (tokens, wanted) in (1..).zip(JUDGED) {
-        given_up += judge_all(tokens, wanted, true, Some(empty_navs), |moves| moves);
+        given_up += judge_all(case(tokens..=tokens), wanted, true, Some(empty_navs), |moves| moves);
         judged += wanted;
     }
     println!("{judged} judged, {given_up} given up");
@@ -529,8 +580,10 @@ fn and_so_it_is_with_empty_navs() {
 #[test]
 fn nor_does_any_pointless_action_beat_it() {
     let wanted = [20, 70, 70, 50];
-    let given_up: usize =
-        (1..).zip(wanted).map(|(tokens, n)| judge_all(tokens, n, false, None, |moves| moves)).sum();
+    let given_up: usize = (1..)
+        .zip(wanted)
+        .map(|(tokens, n)| judge_all(case(tokens..=tokens), n, false, None, |moves| moves))
+        .sum();
     println!("210 judged with every step, {given_up} given up");
     assert!(given_up <= 21, "{given_up} given up");
 }
@@ -538,8 +591,11 @@ fn nor_does_any_pointless_action_beat_it() {
 #[test]
 fn so_are_the_bounds_with_fewer_freedoms() {
     for tokens in 1..=6 {
-        judge_all(tokens, 12, true, None, |moves| Moves { guesses: false, ..moves });
-        judge_all(tokens, 12, true, None, |moves| Moves { early_uploads: false, ..moves });
+        judge_all(case(tokens..=tokens), 12, true, None, |moves| Moves { guesses: false, ..moves });
+        judge_all(case(tokens..=tokens), 12, true, None, |moves| Moves {
+            early_uploads: false,
+            ..moves
+        });
     }
 }
 
@@ -560,6 +616,74 @@ fn a_search_that_forgets_a_freedom_is_caught() {
         for (count, (full, moves)) in caught.iter_mut().zip(lamed) {
             let case = Case { empty_navs: full.empty_navs, ..case.clone() };
             *count += u32::from(judge(&case, true, case.bound(moves)) == Some(false));
+        }
+    }
+    assert!(caught.iter().all(|&count| count >= 5), "{caught:?}");
+}
+
+#[test]
+fn on_a_padded_device_too_the_bound_is_what_exhaustive_search_finds() {
+    let (mut judged, mut given_up) = (0, 0);
+    for (tokens, wanted) in (1..).zip([10, 24, 30, 30, 24, 16]) {
+        for empty_navs in [false, true] {
+            let cases = padded(tokens..=tokens, true);
+            given_up += judge_all(cases, wanted, true, Some(empty_navs), |moves| moves);
+            judged += wanted;
+        }
+        let cases = padded(tokens.min(4)..=tokens.min(4), true);
+        given_up += judge_all(cases, wanted / 2, false, None, |moves| moves);
+        judged += wanted / 2;
+    }
+    println!("{judged} judged, {given_up} given up");
+    assert!(20 * given_up <= judged, "{given_up} given up, {judged} judged");
+}
+
+#[test]
+fn where_rates_change_no_schedule_on_a_padded_device_beats_the_bound() {
+    let mut runner = TestRunner::deterministic();
+    let (mut reached, mut missed) = (0, 0);
+    for tokens in 1..=5 {
+        let mut judged = 0;
+        while judged < 16 {
+            let case = padded(tokens..=tokens, false).new_tree(&mut runner).expect("a case");
+            let case = case.current();
+            let claimed = case.bound(case.moves());
+            let mut brute = Brute::new(&case, true, u64::MAX);
+            brute.run();
+            if brute.seen.len() < STATES_MAX {
+                assert!(
+                    brute.best >= claimed,
+                    "{} beats the bound {claimed}: {case:#?}",
+                    brute.best
+                );
+                *(if brute.best == claimed { &mut reached } else { &mut missed }) += 1;
+                judged += 1;
+            }
+        }
+    }
+    // To hold a request back to the nanosecond is not possible at any rate.
+    println!("{reached} reached, {missed} missed");
+    assert!(reached >= 19 * missed, "{reached} reached, {missed} missed");
+}
+
+#[test]
+fn a_search_that_confuses_kinds_of_steps_is_caught() {
+    // (a kind, as whose it is taken): each would be a step of another length.
+    let confused = [
+        (DraftKind::AfterVerdict, DraftKind::Main),
+        (DraftKind::Ahead, DraftKind::Main),
+        (DraftKind::Guess, DraftKind::Main),
+        (DraftKind::Main, DraftKind::Ahead),
+    ];
+    let mut runner = TestRunner::deterministic();
+    let mut caught = [0; 4];
+    for _ in 0..60 {
+        let case = padded(1..=5, true).new_tree(&mut runner).expect("a case").current();
+        for (count, (kind, taken_as)) in caught.iter_mut().zip(confused) {
+            let mut instance = case.instance();
+            instance.steps[kind as usize] = instance.steps[taken_as as usize].clone();
+            let claimed = case.bound_of(&instance, case.moves());
+            *count += u32::from(judge(&case, true, claimed) == Some(false));
         }
     }
     assert!(caught.iter().all(|&count| count >= 5), "{caught:?}");

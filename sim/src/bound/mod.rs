@@ -235,7 +235,12 @@ fn of_texts(
                 None => break,
             },
         };
-        let found = search.run(&Instance::new(&truth), &testbed, moves, start.as_nanos());
+        let found = search.run(
+            &Instance::new(&truth, setup.profile.draft.device),
+            &testbed,
+            moves,
+            start.as_nanos(),
+        );
         let end = Instant::from_nanos(found.end);
         let (session, output_tokens) = (truth.session, truth.matches.len() as u32);
         schedule.insert(session, found.rounds);
