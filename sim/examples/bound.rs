@@ -21,11 +21,13 @@ const PROFILES: [(&str, &str); 2] = [
     ("humaneval", include_str!("../../traces/profiles/humaneval.toml")),
     ("gsm8k", include_str!("../../traces/profiles/gsm8k.toml")),
 ];
-const SCENARIOS: [(&str, &str); 4] = [
+const SCENARIOS: [(&str, &str); 6] = [
     ("S1", include_str!("../../traces/scenarios/s1-laptop.toml")),
     ("S2", include_str!("../../traces/scenarios/s2-phone.toml")),
     ("S3", include_str!("../../traces/scenarios/s3-iot.toml")),
     ("S4", include_str!("../../traces/scenarios/s4-dynamic.toml")),
+    ("phone", include_str!("../../traces/scenarios/phone.toml")),
+    ("iot", include_str!("../../traces/scenarios/iot.toml")),
 ];
 const BANDWIDTH: &str = include_str!("../../traces/scenarios/s4-bandwidth.csv");
 const METHODS: &str = include_str!("../../experiments/methods.toml");

@@ -51,13 +51,6 @@ fn check(setup: &Setup, seed: u64) {
     assert_eq!(RunResult { recording: None, ..drawn }, RunResult { recording: None, ..played });
 }
 
-/// The profile on another device.
-fn on(device: Device, setup: Setup) -> Setup {
-    let mut profile = Profile::clone(&setup.profile);
-    profile.draft.device = device;
-    Setup { profile: Arc::new(profile), ..setup }
-}
-
 #[test]
 fn an_exported_trace_gives_the_run_of_its_profile_under_every_method_and_in_every_scenario() {
     for (_, entry) in PRESETS {
@@ -67,8 +60,14 @@ fn an_exported_trace_gives_the_run_of_its_profile_under_every_method_and_in_ever
             check(&support::dynamic(method, 520), seed);
             // Of steps of 39 ms in the mean, most are shorter than the one and longer than the other.
             for device in [Device::Added, Device::Padded, Device::Slowed] {
-                check(&on(device(Duration::from_millis(60)), support::paper(method, 260)), seed);
-                check(&on(device(Duration::from_millis(35)), support::paper(method, 130)), seed);
+                check(
+                    &support::on(device(Duration::from_millis(60)), support::paper(method, 260)),
+                    seed,
+                );
+                check(
+                    &support::on(device(Duration::from_millis(35)), support::paper(method, 130)),
+                    seed,
+                );
             }
         }
     }
@@ -96,7 +95,7 @@ fn a_trace_is_of_the_models_and_plays_on_any_device() {
     let tpt_ms = |setup: &Setup| recorded(setup, 7).summary.tpt_ms;
     let mut before = tpt_ms(&setup);
     for device in [Device::Padded, Device::Slowed, Device::Added] {
-        let on_it = on(device(Duration::from_millis(84)), setup.clone());
+        let on_it = support::on(device(Duration::from_millis(84)), setup.clone());
         let trace = exported(&on_it, 7, &on_it.profile);
         assert_eq!(trace, reference, "whatever the device that it is exported on");
         assert_eq!(events(&recorded(&with_trace(&on_it, trace), 7)), events(&recorded(&on_it, 7)));

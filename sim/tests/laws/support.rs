@@ -116,6 +116,13 @@ pub(crate) fn setup(method: Method, profile: Profile, tokens: u64) -> Setup {
     }
 }
 
+/// The setup on another device.
+pub(crate) fn on(device: Device, setup: Setup) -> Setup {
+    let mut profile = Profile::clone(&setup.profile);
+    profile.draft.device = device;
+    Setup { profile: Arc::new(profile), ..setup }
+}
+
 /// The HumanEval profile as it is shipped.
 pub(crate) fn humaneval() -> Profile {
     let file = include_str!("../../../traces/profiles/humaneval.toml");
