@@ -195,7 +195,7 @@ impl Ledger {
                     session.decoding = Some(now);
                 }
             }
-            Event::DraftStarted { guess, .. } => self.on_draft_started(guess),
+            Event::DraftStarted { kind, .. } => self.on_draft_started(kind.is_guess()),
             Event::Drafted { session, round, .. } => {
                 self.running = None;
                 self.open.entry((session, round)).or_default().drafted += 1;
@@ -393,6 +393,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::DraftKind;
     use crate::event::NavCause;
     use crate::ids::MessageId;
 
@@ -412,7 +413,7 @@ mod tests {
             session: SESSION,
             round: ROUND,
             position,
-            guess: false,
+            kind: DraftKind::Main,
         };
         vec![
             Event::SessionStarted { session: SESSION, text: 0 },

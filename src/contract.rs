@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
+use crate::device::DraftKind;
 use crate::event::Event;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId, WorkId};
 use crate::message::{Message, Request};
@@ -132,6 +133,8 @@ pub struct DraftStep {
     pub session: SessionId,
     /// The round that asks.
     pub round: RoundId,
+    /// What it is for: an emulated device is not as slow at all of them.
+    pub kind: DraftKind,
     /// Output tokens whose cache entries stay valid.
     pub keep: u32,
     /// Tokens to evaluate: pending ones and the extra token in one decode. Empty only right after

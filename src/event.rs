@@ -8,6 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::tuning::TuningEvent;
+use crate::device::DraftKind;
 use crate::ids::{MessageId, RoundId, SessionId, TokenId};
 use crate::message::Denial;
 use crate::time::{Duration, Instant, as_millis};
@@ -156,7 +157,7 @@ pub enum Event {
     /// Edge: both ends have prefilled; decoding time runs from here.
     DecodingStarted { session: SessionId },
     /// Edge: the draft model began a step for `position`.
-    DraftStarted { session: SessionId, round: RoundId, position: u32, guess: bool },
+    DraftStarted { session: SessionId, round: RoundId, position: u32, kind: DraftKind },
     /// Edge: a draft token joined its round.
     Drafted { session: SessionId, round: RoundId, position: u32, token: TokenId, confidence: f64 },
     /// Edge: the guess of a parent's extra token opened a proactive round.
@@ -253,12 +254,14 @@ impl fmt::Display for Event {
         let with_nav = |nav: bool| if nav { " + NAV" } else { "" };
         match *self {
             Self::DecodingStarted { session } => write!(f, "begins to decode {session}"),
-            Self::DraftStarted { round, position, guess: false, .. } => {
-                write!(f, "drafts #{position} in {round}")
-            }
-            Self::DraftStarted { round, position, .. } => {
-                write!(f, "guesses #{position} before {round}")
-            }
+            Self::DraftStarted { round, position, kind, .. } => match kind {
+                DraftKind::Main => write!(f, "drafts #{position} in {round}"),
+                DraftKind::Guess => write!(f, "guesses #{position} before {round}"),
+                DraftKind::Ahead => write!(f, "drafts #{position} ahead in {round}"),
+                DraftKind::AfterVerdict => {
+                    write!(f, "drafts #{position} in {round}, first after a verdict")
+                }
+            },
             Self::Drafted { round, position, token, confidence, .. } => {
                 write!(f, "drafted #{position} {token} ({confidence:.2}) in {round}")
             }

@@ -35,6 +35,7 @@ pub mod account;
 pub mod blob;
 pub mod cloud;
 pub mod contract;
+pub mod device;
 pub mod edge;
 pub mod event;
 pub mod fault;

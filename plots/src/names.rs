@@ -37,6 +37,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("s3-iot", "S3 IoT"),
     ("s4-dynamic", "S4 dynamic"),
     ("s4-every-20s", "S4 every 20 s"),
+    ("phone", "phone"),
+    ("iot", "IoT device"),
 ];
 
 /// What an upload carries of the draft distributions.

@@ -222,7 +222,9 @@ fn full_model() -> Setup {
         uplink: scenario.uplink.resolve(Way::Up, None).expect("a valid uplink"),
         downlink: scenario.downlink.resolve(Way::Down, None).expect("a valid downlink"),
         profile: Arc::new(
-            profile.resolve(scenario.device.added_draft_ms.value, None).expect("a valid profile"),
+            profile
+                .resolve(scenario.device.resolve().expect("a valid device"), None)
+                .expect("a valid profile"),
         ),
         tokens: 10_000,
         record: false,

@@ -21,12 +21,14 @@ const PROFILES: [(&str, &str); 2] = [
     ("humaneval", include_str!("../../traces/profiles/humaneval.toml")),
     ("gsm8k", include_str!("../../traces/profiles/gsm8k.toml")),
 ];
-const SCENARIOS: [(&str, &str); 5] = [
+const SCENARIOS: [(&str, &str); 7] = [
     ("S1", include_str!("../../traces/scenarios/s1-laptop.toml")),
     ("S2", include_str!("../../traces/scenarios/s2-phone.toml")),
     ("S3", include_str!("../../traces/scenarios/s3-iot.toml")),
     ("S4", include_str!("../../traces/scenarios/s4-dynamic.toml")),
     ("S4, every 20 s", include_str!("../../traces/scenarios/s4-every-20s.toml")),
+    ("phone", include_str!("../../traces/scenarios/phone.toml")),
+    ("iot", include_str!("../../traces/scenarios/iot.toml")),
 ];
 const BANDWIDTH: &str = include_str!("../../traces/scenarios/s4-bandwidth.csv");
 const METHODS: &str = include_str!("../../experiments/methods.toml");
@@ -53,7 +55,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
         link.for_profile(&profile.name).resolve(way, trace).expect("a shipped link")
     };
     let payload = method.payload;
-    let added_ms = scenario.device.added_draft_ms.value;
+    let device = scenario.device.resolve().expect("a shipped device");
     Setup {
         edges: 1,
         edge: EdgeConfig {
@@ -65,7 +67,7 @@ fn setup(profile: &ProfileSpec, scenario: &ScenarioSpec, method: Method) -> Setu
         cloud: CloudConfig::batching(1),
         uplink: link(Way::Up, &scenario.uplink).with_floor(profile.exchange_floor(payload)),
         downlink: link(Way::Down, &scenario.downlink),
-        profile: Arc::new(profile.resolve(added_ms, None).expect("a shipped profile")),
+        profile: Arc::new(profile.resolve(device, None).expect("a shipped profile")),
         tokens: 1000,
         record: false,
         faults: FaultPlan::NONE,

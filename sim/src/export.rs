@@ -27,8 +27,8 @@ pub enum ExportError {
     Trace(#[from] TraceError),
 }
 
-/// The trace of the first `requests` requests of the run with `seed`, with the times of the profile's
-/// device. Rollouts go to the end of the text, and have `rollout_steps_min` steps at least.
+/// The trace of the first `requests` requests of the run with `seed`, with the times of the reference
+/// device: what the edge's own makes of them depends on the method. Rollouts go to the end of the text, and have `rollout_steps_min` steps at least.
 ///
 /// # Errors
 /// If the profile's texts are not drawn from a process, or a time is too long for a trace.
@@ -41,18 +41,13 @@ pub fn trace(
     if let TextModel::Trace(_) = profile.text {
         return Err(ExportError::Recorded(profile.name.clone()));
     }
-    let device_added_ms = profile.draft.added_ms;
     let trace = Trace {
         format: Trace::FORMAT.into(),
         source: format!(
-            "exported from the profile `{}` with seed {}, on a device that adds {device_added_ms} ms \
-             to a draft step",
+            "exported from the profile `{}` with seed {}, draft steps as on the reference device",
             profile.name, seed.0
         ),
-        timing: Some(TraceTiming {
-            verify_per_token_ms: profile.verification.per_token_ms,
-            device_added_ms,
-        }),
+        timing: Some(TraceTiming { verify_per_token_ms: profile.verification.per_token_ms }),
         texts: world::recorded(profile, seed, requests, rollout_steps_min),
     };
     trace.validate()?;

@@ -1,9 +1,9 @@
 //! From the latency samples of a live run to a profile whose distributions are those samples.
 //!
-//! A draft step is a sample as it is, less what an emulated device has added. A verification is taken
-//! apart into what its tokens add (the slope of a least-squares line, never negative) and the rest,
-//! whose samples are the base. Nothing of a link is in a profile: a live run and its simulation share
-//! the *configured* link.
+//! A draft step is a sample as it is: what the step took the model itself, without what an emulated
+//! device has added to it. A verification is taken apart into what its tokens add (the slope of a
+//! least-squares line, never negative) and the rest, whose samples are the base. Nothing of a link is
+//! in a profile: a live run and its simulation share the *configured* link.
 
 use pipesd_core::trace::{Trace, TraceError};
 
@@ -38,9 +38,7 @@ pub struct Measurements {
     pub source: String,
     /// Entries of the vocabulary \[tokens\].
     pub vocabulary: u32,
-    /// What an emulated device has added to each draft step, and is contained in its samples \[ms\].
-    pub device_added_ms: f64,
-    /// Draft steps; at least one.
+    /// Draft steps, without what an emulated device has added to them; at least one.
     pub draft_steps: Vec<Sample>,
     /// Prefills of the draft.
     pub draft_prefills: Vec<Sample>,
@@ -117,14 +115,10 @@ pub fn profile(
 }
 
 fn draft(measured: &Measurements) -> Result<DraftSpec, MeasuredError> {
-    let Measurements { draft_steps, device_added_ms, source, .. } = measured;
-    let steps = draft_steps.iter().map(|sample| sample.millis() - device_added_ms);
+    let Measurements { draft_steps, source, .. } = measured;
+    let steps = draft_steps.iter().map(Sample::millis);
     let step = samples(steps).ok_or(MeasuredError::Nothing("draft step"))?;
-    let less = match *device_added_ms {
-        0.0 => String::new(),
-        added => format!(", less {added} ms of an emulated device"),
-    };
-    let what = format!("{} draft steps{less}", draft_steps.len());
+    let what = format!("{} draft steps, as long as they took the model itself", draft_steps.len());
     Ok(DraftSpec {
         step_ms: by(Status::Measured, step, source, &what),
         prompt_sd_ms: by(Status::Measured, 0.0, source, "part of the samples of `step_ms`"),

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use pipesd_core::device::{Device, DraftKind};
 use pipesd_core::payload::Payload;
-use pipesd_core::time::{self, Duration};
+use pipesd_core::time::{self, Duration, as_millis};
 use pipesd_core::trace::Trace;
 use serde::{Deserialize, Serialize};
 
@@ -192,19 +193,40 @@ pub struct DraftLatency {
     pub step: Latency,
     /// Standard deviation of a prompt's mean \[ms\].
     pub prompt_sd_ms: f64,
-    /// Added to each step by the device \[ms\].
-    pub added_ms: f64,
+    /// What the edge's device makes of a step.
+    pub device: Device,
     /// Prefill \[ms per prompt token\].
     pub prefill_ms_per_token: f64,
 }
 
 impl DraftLatency {
-    /// A step at quantile `u`, on a prompt whose effect is `prompt` standard deviations.
+    /// A step on the reference device, at quantile `u`, on a prompt whose effect is `prompt` standard
+    /// deviations.
     #[must_use]
-    pub fn step(&self, u: f64, prompt: f64) -> Duration {
-        let step = self.step.millis_at(u) + self.prompt_sd_ms * prompt;
-        time::from_millis(step.max(0.0) + self.added_ms)
+    pub fn own(&self, u: f64, prompt: f64) -> Duration {
+        time::from_millis((self.step.millis_at(u) + self.prompt_sd_ms * prompt).max(0.0))
     }
+
+    /// The mean of a step of a kind, prompts' effects apart \[ms\].
+    #[must_use]
+    pub fn mean_ms(&self, kind: DraftKind) -> f64 {
+        mean_ms(&self.step, self.device, kind)
+    }
+}
+
+/// The mean of a step on a device \[ms\]: exact where the device's rule allows for it, else over
+/// quantiles in equal steps.
+fn mean_ms(step: &Latency, device: Device, kind: DraftKind) -> f64 {
+    const QUANTILES: u32 = 1024;
+    let least = match (device, kind) {
+        (Device::Added(more), _) => return step.mean() + as_millis(more),
+        (Device::Padded(least), DraftKind::Main) | (Device::Slowed(least), _) => as_millis(least),
+        (Device::Padded(_), _) => return step.mean(),
+    };
+    let at = |quantile: u32| (f64::from(quantile) + 0.5) / f64::from(QUANTILES);
+    // What a floor adds to a step has a smaller spread than the step.
+    let added = (0..QUANTILES).map(|quantile| (least - step.millis_at(at(quantile))).max(0.0));
+    step.mean() + added.sum::<f64>() / f64::from(QUANTILES)
 }
 
 /// GPU time of the target model.
@@ -263,12 +285,15 @@ pub struct Profile {
 const FIT_MS: f64 = 4.0;
 
 impl ProfileSpec {
-    /// Edge-only decoding on a device that adds `added_ms` to each draft step: all of it is taken to
-    /// be slower by the factor that the device makes drafting slower. (Both models were run on one
-    /// device; how much of the time was which model's is not known.)
-    fn edge_only(&self, added_ms: f64) -> Option<f64> {
-        let step = self.draft.step_ms.value.mean();
-        let slower = if step > 0.0 { (step + added_ms) / step } else { 1.0 };
+    /// Edge-only decoding on a device: all of it is taken to be slower by the factor that the device
+    /// makes drafting slower. (Both models were run on one device; how much of the time was which
+    /// model's is not known.) A padded device stands for one that is slow at every step, and it is that
+    /// one which would decode alone.
+    fn edge_only(&self, device: Device) -> Option<f64> {
+        let step = &self.draft.step_ms.value;
+        let own_ms = step.mean();
+        let slow_ms = mean_ms(step, device, DraftKind::Main);
+        let slower = if own_ms > 0.0 { slow_ms / own_ms } else { 1.0 };
         self.edge_only_ms.as_ref().map(|measured| measured.value * slower)
     }
 
@@ -356,13 +381,13 @@ impl ProfileSpec {
         Ok(())
     }
 
-    /// The profile on a device that adds `added_ms` to each draft step. `trace` is the content of
+    /// The profile on the edge's `device`. `trace` is the content of
     /// the trace file, if the profile names one; the times in it go before the profile's
     /// distributions.
     ///
     /// # Errors
     /// What is wrong, by key.
-    pub fn resolve(&self, added_ms: f64, trace: Option<Arc<Trace>>) -> Result<Profile, String> {
+    pub fn resolve(&self, device: Device, trace: Option<Arc<Trace>>) -> Result<Profile, String> {
         let text = match (&self.text, trace) {
             (Some(text), None) => {
                 let process = text.process(self.vocabulary.value);
@@ -392,12 +417,12 @@ impl ProfileSpec {
             draft: DraftLatency {
                 step: self.draft.step_ms.value.clone(),
                 prompt_sd_ms: self.draft.prompt_sd_ms.value,
-                added_ms,
+                device,
                 prefill_ms_per_token: self.draft.prefill_ms_per_token.value,
             },
             verification,
             overhead: self.overhead_ms.value.clone(),
-            edge_only_ms: self.edge_only(added_ms),
+            edge_only_ms: self.edge_only(device),
             fit: self.fit(),
             energy: self.energy.clone(),
         })

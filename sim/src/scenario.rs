@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pipesd_core::device::{DEVICE_MS_MAX, Device};
 use pipesd_core::time::{Duration, from_millis};
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +25,66 @@ pub struct ScenarioSpec {
     pub downlink: LinkSpec,
 }
 
-/// The edge's device.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The edge's device: exactly one of the rules by which it makes a draft step longer than it is on the
+/// profile's reference device; see [`Device`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSpec {
-    /// Added to each draft step of the profile's reference device \[ms\].
-    pub added_draft_ms: Sourced<f64>,
+    /// Added to every step \[ms\].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_draft_ms: Option<Sourced<f64>>,
+    /// The least time of a main step \[ms\]; guesses, what is drafted ahead, and the first step after a
+    /// verdict take their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padded_draft_ms: Option<Sourced<f64>>,
+    /// The least time of every step \[ms\].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowed_draft_ms: Option<Sourced<f64>>,
+}
+
+impl DeviceSpec {
+    /// The rules' keys.
+    pub const KEYS: [&str; 3] = ["added_draft_ms", "padded_draft_ms", "slowed_draft_ms"];
+
+    /// The device.
+    ///
+    /// # Errors
+    /// If not exactly one rule is given, or its time is out of range.
+    pub fn resolve(&self) -> Result<Device, String> {
+        let Self { added_draft_ms, padded_draft_ms, slowed_draft_ms } = self;
+        let rules: [fn(Duration) -> Device; 3] = [Device::Added, Device::Padded, Device::Slowed];
+        let given = [added_draft_ms, padded_draft_ms, slowed_draft_ms];
+        let mut given = given
+            .into_iter()
+            .zip(Self::KEYS)
+            .zip(rules)
+            .filter_map(|((sourced, key), rule)| Some((sourced.as_ref()?.value, key, rule)));
+        let one = || format!("a device has exactly one of {}", Self::KEYS.join(", "));
+        let (ms, key, rule) = given.next().ok_or_else(one)?;
+        if given.next().is_some() {
+            return Err(one());
+        }
+        if (0.0..=DEVICE_MS_MAX).contains(&ms) {
+            Ok(rule(from_millis(ms)))
+        } else {
+            Err(format!("`{key}`: {ms} is out of range: it must be 0 to {DEVICE_MS_MAX}"))
+        }
+    }
+
+    /// Puts the rule `key` in the place of the one that there is.
+    ///
+    /// # Panics
+    /// If `key` is none of [`Self::KEYS`].
+    pub fn set(&mut self, key: &str, time_ms: Sourced<f64>) {
+        let mut device = Self::default();
+        *match key {
+            "added_draft_ms" => &mut device.added_draft_ms,
+            "padded_draft_ms" => &mut device.padded_draft_ms,
+            "slowed_draft_ms" => &mut device.slowed_draft_ms,
+            other => panic!("`{other}` is no device's"),
+        } = Some(time_ms);
+        *self = device;
+    }
 }
 
 /// Names of the link models.

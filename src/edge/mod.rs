@@ -268,8 +268,8 @@ impl Edge {
         claim: Option<Claim>,
     ) {
         if running.stale {
-            let Step { round, position, guess } = step;
-            let stale = Event::DraftStale { session: running.session, round, position, guess };
+            let (session, Step { round, position, kind }) = (running.session, step);
+            let stale = Event::DraftStale { session, round, position, guess: kind.is_guess() };
             self.outputs.push_back(Output::Event(stale));
             return;
         }
@@ -491,13 +491,13 @@ impl Edge {
         let (step, work) = if session.decoding {
             let depth = if is_alone { u32::MAX } else { self.config.method.waiting.depth() };
             let Some((step, work)) = session.next_step(depth, &mut self.outputs) else { return };
-            let Step { round, position, guess } = step;
+            let Step { round, position, kind } = step;
             if is_alone && !session.alone {
                 session.alone = true;
                 let (session, position) = (session.id(), session.committed());
                 self.outputs.push_back(Output::Event(Event::WentAlone { session, position }));
             }
-            let started = Event::DraftStarted { session: session.id(), round, position, guess };
+            let started = Event::DraftStarted { session: session.id(), round, position, kind };
             self.outputs.push_back(Output::Event(started));
             (Some(step), Work::Draft(work))
         } else if session.prefilled {

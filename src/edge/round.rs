@@ -1,6 +1,7 @@
 //! One round at the edge: the tokens drafted for one NAV.
 
 use super::tuning::Setting;
+use crate::device::DraftKind;
 use crate::event::NavCause;
 use crate::ids::{PrefixHash, RoundId, TokenId};
 use crate::script::ScriptedRound;
@@ -71,6 +72,15 @@ impl Round {
     /// Output position after the last draft token.
     pub(super) const fn end(&self) -> u32 {
         self.start + self.drafted
+    }
+
+    /// What its next draft step is for.
+    pub(super) const fn draft_kind(&self) -> DraftKind {
+        match (self.guess, self.parent) {
+            (Some(_), _) => DraftKind::Ahead,
+            (None, Some(_)) if self.drafted == 0 => DraftKind::AfterVerdict,
+            (None, _) => DraftKind::Main,
+        }
     }
 
     pub(super) const fn unsent(&self) -> u32 {

@@ -6,6 +6,7 @@ use super::round::Round;
 use super::tuning::Setting;
 use crate::blob::Blob;
 use crate::contract::{DraftStep, Output, Proposal};
+use crate::device::DraftKind;
 use crate::event::{Event, GuessFate, NavCause, Outcome};
 use crate::ids::{PrefixHash, RoundId, SessionId, TokenId};
 use crate::message::{ROUND_TOKENS_MAX, Request, Verdict};
@@ -21,7 +22,7 @@ use crate::verification::{Claim, Evidence, Sampling, Terms};
 pub(super) struct Step {
     pub(super) round: RoundId,
     pub(super) position: u32,
-    pub(super) guess: bool,
+    pub(super) kind: DraftKind,
 }
 
 /// What a verdict did.
@@ -228,11 +229,11 @@ impl Session {
             self.begin_round(Round::new(id, parent, start, self.prefix, None), outputs);
         }
         let next_id = RoundId(self.round_count);
-        let (round, guess) = match self.rounds.back() {
+        let (round, kind) = match self.rounds.back() {
             None => return None,
             Some(last) if last.closed => return None,
             Some(last) => match last.fired {
-                None => (last.id, false),
+                None => (last.id, last.draft_kind()),
                 Some(NavCause::EndOfText) => return None,
                 Some(_) => {
                     // A guess is worth its step only if a draft may follow it.
@@ -244,7 +245,7 @@ impl Session {
                     if rests || !room {
                         return None;
                     }
-                    (next_id, true)
+                    (next_id, DraftKind::Guess)
                 }
             },
         };
@@ -253,8 +254,8 @@ impl Session {
         let feed = self.text[keep as usize..].to_vec();
         // The step evaluates its feed before anything else can be asked of the model.
         self.evaluated = position;
-        let work = DraftStep { session: self.id(), round, keep, feed };
-        Some((Step { round, position, guess }, work))
+        let work = DraftStep { session: self.id(), round, kind, keep, feed };
+        Some((Step { round, position, kind }, work))
     }
 
     /// Opens a round. One that a script wants without drafts is complete at once.
@@ -282,7 +283,7 @@ impl Session {
         assert_eq!(position as usize, self.text.len(), "a valid step extends the text");
         let session = self.id();
         let ends_text = self.request.stop_ids.contains(&token);
-        if step.guess {
+        if step.kind.is_guess() {
             let parent = self.rounds.back().expect("a guess follows a round");
             let drafts = self.tokens(parent.start, parent.drafted);
             let prefix = parent.prefix.extend(drafts).push(token);

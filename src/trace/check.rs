@@ -8,13 +8,13 @@ pub const PROMPT_TOKENS_MAX: u32 = 1_000_000;
 /// The longest time in a trace \[ns\]: an hour, beyond what anyone waits for a token.
 pub const DURATION_NS_MAX: u64 = 3_600_000_000_000;
 /// The same \[ms\].
-const DURATION_MS_MAX: f64 = DURATION_NS_MAX as f64 / 1e6;
+pub(super) const DURATION_MS_MAX: f64 = DURATION_NS_MAX as f64 / 1e6;
 
 /// What is wrong with a trace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
     /// Another format, or another version of it.
-    #[error("format is `{0}`, expected `pipesd-trace-1`")]
+    #[error("format is `{0}`, expected `pipesd-trace-2` or `pipesd-trace-1`")]
     Format(String),
     /// There is no text in it.
     #[error("the trace holds no text")]
@@ -110,15 +110,12 @@ impl Trace {
 
 impl TraceTiming {
     fn check(&self) -> Result<(), TraceError> {
-        for (key, ms) in [
-            ("verify_per_token_ms", self.verify_per_token_ms),
-            ("device_added_ms", self.device_added_ms),
-        ] {
-            if !(0.0..=DURATION_MS_MAX).contains(&ms) {
-                return Err(TraceError::Timing { key, value: ms.to_string() });
-            }
+        let (key, ms) = ("verify_per_token_ms", self.verify_per_token_ms);
+        if (0.0..=DURATION_MS_MAX).contains(&ms) {
+            Ok(())
+        } else {
+            Err(TraceError::Timing { key, value: ms.to_string() })
         }
-        Ok(())
     }
 }
 
@@ -287,7 +284,7 @@ mod tests {
             target_gap: vec![1.5, 0.0],
             rollouts: [(1, features(1))].into(),
         });
-        trace.timing = Some(TraceTiming { verify_per_token_ms: 0.2, device_added_ms: 10.0 });
+        trace.timing = Some(TraceTiming { verify_per_token_ms: 0.2 });
         trace.texts[0].timing = Some(TextTiming {
             draft_prefill_ns: 1,
             verify_prefill_ns: 2,
@@ -375,20 +372,45 @@ mod tests {
         refused(|text| features(text).rollouts.clear(), "not those of `rollouts`");
         let untimed = Trace { timing: None, ..full() };
         assert!(untimed.validate().is_err());
-        let negative = TraceTiming { verify_per_token_ms: -0.1, device_added_ms: 0.0 };
+        let negative = TraceTiming { verify_per_token_ms: -0.1 };
         let negative = Trace { timing: Some(negative), ..full() };
         let error = negative.validate().expect_err("a negative time").to_string();
         assert!(error.contains("verify_per_token_ms") && error.contains("-0.1"), "{error}");
     }
 
     #[test]
-    fn files_of_before_are_read_and_written_as_they_were() {
+    fn files_of_before_are_read() {
         let file = r#"{"format":"pipesd-trace-1","source":"a test","texts":[{"prompt_tokens":3,"#
             .to_owned()
             + r#""stop_ids":[0],"positions":[[5,6,0.9]],"rollouts":{"0":[[1,0.5]]}}]}"#;
         let read: Trace = serde_json::from_str(&file).expect("a trace of before");
         assert_eq!(read, trace(vec![(5, 6, 0.9)], &[(0, vec![(1, 0.5)])]));
-        assert_eq!(serde_json::to_string(&read).expect("plain data"), file);
+        let written = serde_json::to_string(&read).expect("plain data");
+        assert_eq!(written, file.replace("trace-1", "trace-2"));
+    }
+
+    #[test]
+    fn what_a_device_had_added_to_steps_of_before_is_taken_off() {
+        let written = serde_json::to_value(full()).expect("plain data");
+        let before = |added_ms: serde_json::Value| {
+            let mut file = written.clone();
+            file["format"] = "pipesd-trace-1".into();
+            file["timing"]["device_added_ms"] = added_ms;
+            let timing = &mut file["texts"][0]["timing"];
+            timing["steps_ns"] = serde_json::json!([1_500_003, 1_500_004]);
+            timing["rollout_steps_ns"]["1"] = serde_json::json!([1_500_005]);
+            serde_json::from_value::<Trace>(file)
+        };
+        assert_eq!(before(1.5.into()).expect("a trace of before"), full());
+        // No step is below nothing.
+        let more = before(2.0.into()).expect("a trace of before");
+        assert_eq!(more.texts[0].timing.as_ref().expect("timed").steps_ns, [0, 0]);
+        assert!(before((-1).into()).is_err());
+        assert!(before(serde_json::Value::Null).is_err(), "steps of an unknown device");
+        let mut now = written;
+        now["timing"]["device_added_ms"] = 1.5.into();
+        let error = serde_json::from_value::<Trace>(now).expect_err("a field of before");
+        assert!(error.to_string().contains("pipesd-trace-1"), "{error}");
     }
 
     #[test]

@@ -6,21 +6,23 @@
 //! format is described field by field in `docs/trace-format.md`.
 
 mod check;
+mod stored;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::check::{DURATION_NS_MAX, PROMPT_TOKENS_MAX, TraceError};
+use self::stored::Stored;
 use crate::contract::Proposal;
 use crate::ids::TokenId;
 use crate::time::Duration;
 
 /// A trace file: one entry for each prompt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Stored")]
 pub struct Trace {
-    /// Always `pipesd-trace-1`.
+    /// Always `pipesd-trace-2`; a file of the version before is read, and is of this one then.
     pub format: String,
     /// How and from what it was made.
     pub source: String,
@@ -33,7 +35,7 @@ pub struct Trace {
 
 impl Trace {
     /// The name and version of the format.
-    pub const FORMAT: &'static str = "pipesd-trace-1";
+    pub const FORMAT: &'static str = "pipesd-trace-2";
 
     /// The text numbered `number`, counting round.
     ///
@@ -134,12 +136,11 @@ pub struct Features {
 pub struct TraceTiming {
     /// Added to a verification by each verified token \[ms\].
     pub verify_per_token_ms: f64,
-    /// What an emulated device has added to each draft step, and is contained in it \[ms\]: whoever
-    /// adds a device's time to steps adds only what this one has not.
-    pub device_added_ms: f64,
 }
 
-/// How long the models took on one text, by position, whatever the order of calls.
+/// How long the models took on one text, by position, whatever the order of calls. Draft steps are the
+/// models' own: what an emulated device makes of one depends on what the step is for, which a trace
+/// does not know.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextTiming {

@@ -14,6 +14,8 @@ pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     ("s3-iot", include_str!("../../../traces/scenarios/s3-iot.toml")),
     ("s4-dynamic", include_str!("../../../traces/scenarios/s4-dynamic.toml")),
     ("s4-every-20s", include_str!("../../../traces/scenarios/s4-every-20s.toml")),
+    ("phone", include_str!("../../../traces/scenarios/phone.toml")),
+    ("iot", include_str!("../../../traces/scenarios/iot.toml")),
 ];
 
 /// Files that shipped scenarios and profiles refer to.

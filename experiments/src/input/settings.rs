@@ -14,7 +14,7 @@ use pipesd_sim::link::LinkConfig;
 use pipesd_sim::profile::{
     DraftSpec, EnergySpec, ExchangeSpec, Profile, Sourced, Status, TextModel, TextSpec,
 };
-use pipesd_sim::scenario::{BandwidthTrace, LinkModel, LinkSpec, Way};
+use pipesd_sim::scenario::{BandwidthTrace, DeviceSpec, LinkModel, LinkSpec, Way};
 use pipesd_sim::world::Setup;
 use serde::{Deserialize, Serialize};
 
@@ -308,10 +308,10 @@ impl Configuration {
                 let share = step_ms / loaded.step_ms.value.mean().max(f64::MIN_POSITIVE);
                 profile.draft.prompt_sd_ms = given(loaded.prompt_sd_ms.value * share);
                 profile.draft.step_ms = given(loaded.step_ms.value.scaled(share));
-                self.scenario.spec.device.added_draft_ms = given(0.0);
+                self.scenario.spec.device.set("added_draft_ms", given(0.0));
             }
-            "added_draft_ms" => {
-                self.scenario.spec.device.added_draft_ms = given(number(value)?);
+            rule if DeviceSpec::KEYS.contains(&rule) => {
+                self.scenario.spec.device.set(rule, given(number(value)?));
             }
             "draft_prefill_per_token_ms" => {
                 profile.draft.prefill_ms_per_token = given(number(value)?);
@@ -363,16 +363,10 @@ impl Configuration {
         };
         let uplink = link(Way::Up, &spec.uplink, up, "uplink")?;
         let downlink = link(Way::Down, &spec.downlink, down, "downlink")?;
-        let added_ms = spec.device.added_draft_ms.value;
-        if !(0.0..=60_000.0).contains(&added_ms) {
-            return Err(format!(
-                "{label}: `added_draft_ms`: {added_ms} is out of range: it must be 0 to 60000"
-            ));
-        }
+        let device = spec.device.resolve().map_err(|problem| format!("{label}: {problem}"))?;
         let LoadedProfile { label, spec, trace } = &self.profile;
-        let profile = spec
-            .resolve(added_ms, trace.clone())
-            .map_err(|problem| format!("{label}: {problem}"))?;
+        let profile =
+            spec.resolve(device, trace.clone()).map_err(|problem| format!("{label}: {problem}"))?;
         Ok((profile, [uplink, downlink]))
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use pipesd_core::contract::{DraftStep, VerifyBlock};
+use pipesd_core::device::DraftKind;
 use pipesd_core::ids::{RoundId, TokenId};
 use pipesd_core::message::Request;
 use pipesd_core::verification::Sampling;
@@ -96,7 +97,7 @@ fn decode(
     length: u32,
     account: &mut Account,
 ) -> Result<Vec<TokenId>> {
-    let (session, round) = (request.session, RoundId(0));
+    let (session, round, kind) = (request.session, RoundId(0), DraftKind::Main);
     let mut text: Vec<TokenId> = Vec::new();
     // Output tokens that each cache has, as far as they are the text's.
     let (mut in_draft, mut in_target) = (0_usize, 0_usize);
@@ -113,7 +114,7 @@ fn decode(
             && drafts.last().is_none_or(|last| !request.stop_ids.contains(last))
         {
             let fed = feed.len() as u32;
-            let (proposal, _) = draft.step(&DraftStep { session, round, keep, feed })?;
+            let (proposal, _) = draft.step(&DraftStep { session, round, kind, keep, feed })?;
             drafts.push(proposal.token);
             keep += fed;
             feed = vec![proposal.token];

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use pipesd_core::device::Device;
 use pipesd_core::ids::TokenId;
 use pipesd_core::message::Request;
-use pipesd_core::time::from_millis;
+use pipesd_core::time::{Duration, from_millis};
 use pipesd_core::verification::Temperature;
-use pipesd_hw::backend::padded::{Device, PaddedDraft, PaddedTarget};
+use pipesd_hw::backend::padded::{PaddedDraft, PaddedTarget};
 use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
 use pipesd_hw::pair::{Engine, Pair, PairError, Prompt, TokenBytes, Tokenizer, read_prompts};
 use pipesd_hw::record::texts::ROLLOUT_STEPS_MIN;
@@ -50,23 +51,20 @@ struct Asked {
 /// Slower machines that these stand in for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Devices {
-    draft: Option<Device>,
+    /// The least time of a step, and what the device makes of that.
+    draft: (Duration, Device),
     /// A pass takes at least so long \[ms\]: whatever its length, and more for each draft.
     target_ms: Option<[f64; 2]>,
 }
 
 impl Devices {
-    /// Of the scenario, whose device adds its time to each draft step; and of `--set`: a time that is set
-    /// of a model is what a call of it takes at least.
+    /// Of the scenario, whose device makes draft steps longer; and of `--set`: a time that is set of a
+    /// model is what a call of it takes at least.
     fn of(setup: &Setup, sets: &[String]) -> Self {
         let is_set = |key: &str| sets.iter().any(|set| set.split('=').next() == Some(key));
         let profile = &setup.profile;
-        let added = profile.draft.added_ms;
-        let draft = if is_set("draft_ms") {
-            Some(Device::AtLeast(from_millis(profile.draft.step.mean() + added)))
-        } else {
-            (added > 0.0).then(|| Device::Longer(from_millis(added)))
-        };
+        let least_ms = if is_set("draft_ms") { profile.draft.step.mean() } else { 0.0 };
+        let draft = (from_millis(least_ms), profile.draft.device);
         let base = is_set("verify_base_ms").then(|| profile.verification.base.mean());
         let per_token = is_set("verify_per_token_ms").then_some(profile.verification.per_token_ms);
         let any = base.or(per_token).is_some();
@@ -156,8 +154,8 @@ impl PairModels {
     pub(crate) fn draft(self: Arc<Self>) -> Result<Box<dyn DraftModel>, ModelError> {
         let model = self.pair.open_draft(self.context(0))?;
         Ok(match self.devices.draft {
-            Some(step) => Box::new(PaddedDraft { model, step }),
-            None => model,
+            (Duration::ZERO, Device::REFERENCE) => model,
+            (least, device) => Box::new(PaddedDraft::new(model, least, device)),
         })
     }
 

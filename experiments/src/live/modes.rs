@@ -13,6 +13,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use pipesd_core::device::DraftKind;
 use pipesd_core::seed::Seed;
 use pipesd_core::summary::Summary;
 use pipesd_sim::reference;
@@ -145,7 +146,8 @@ fn on_the_edge(scene: &Scene, measured: &Measured) -> Result<Way> {
     let (mut draft, mut target) = pair.both(0)?;
     let found = edge_only::measure(draft.as_mut(), target.as_mut(), &scene.requests())?;
     let profile = measured.on_device_of(scene)?;
-    let step_ms = profile.draft.step.mean() + profile.draft.added_ms;
+    // A real device is as slow at every step as an emulated one is at a main one.
+    let step_ms = profile.draft.mean_ms(DraftKind::Main);
     Ok(Way {
         name: "edge-only".to_owned(),
         how: "measured, as slow as the device",

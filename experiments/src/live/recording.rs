@@ -191,13 +191,13 @@ impl Measured {
 
     /// The profile on the device of another scene.
     pub(crate) fn on_device_of(&self, scene: &Scene) -> Result<Arc<Profile>> {
-        let added_ms = scene.setup.profile.draft.added_ms;
-        let profile = self.spec.resolve(added_ms, Some(Arc::clone(&self.trace)));
+        let device = scene.setup.profile.draft.device;
+        let profile = self.spec.resolve(device, Some(Arc::clone(&self.trace)));
         Ok(Arc::new(profile.map_err(|problem| bad_input!("the recording: {problem}"))?))
     }
 }
 
-/// Reads the times off both logs. What the scene's device added to draft steps is taken off.
+/// Reads the times off both logs: of draft steps what they took the model itself.
 pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
     let edge = samples(&log(folder, EDGE_LOG)?);
     let cloud = samples(&log(folder, CLOUD_LOG)?);
@@ -216,8 +216,7 @@ pub(crate) fn measured(folder: &Path, scene: &Scene) -> Result<Measured> {
         description: run.clone(),
         source: format!("{run}, seed {}", scene.seed),
         vocabulary: setup.profile.vocabulary,
-        device_added_ms: setup.profile.draft.added_ms,
-        draft_steps: edge.draft.iter().map(|s| sample(s.fed, s.context, s.took)).collect(),
+        draft_steps: edge.draft.iter().map(|s| sample(s.fed, s.context, s.own)).collect(),
         draft_prefills: edge.prefill.iter().map(prefill).collect(),
         verifications: cloud.verify.iter().map(|s| sample(s.drafts, s.context, s.took)).collect(),
         verify_prefills: cloud.prefill.iter().map(prefill).collect(),

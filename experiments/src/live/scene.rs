@@ -294,7 +294,7 @@ fn played(setup: &mut Setup, models: &PairChoice, seed: u64, tokens: u64) -> Res
     };
     let playback =
         Playback::new(trace.as_ref().clone(), setup.profile.vocabulary, latencies(setup))?
-            .on_device(pipesd_core::time::from_millis(setup.profile.draft.added_ms));
+            .on_device(setup.profile.draft.device);
     setup.profile = Arc::new(export::replaced(&setup.profile, trace)?);
     Ok(Arc::new(playback))
 }

@@ -33,6 +33,7 @@ fn bad_settings_are_refused_by_flag() {
         ("prompt_share=1.5", &["prompt_share=1.5", "0 to 1"]),
         ("slow_correlation=1", &["slow_correlation=1", "between -1 and 1"]),
         ("added_draft_ms=-1", &["added_draft_ms=-1", "0 to 60000"]),
+        ("padded_draft_ms=60001", &["padded_draft_ms=60001", "0 to 60000"]),
         ("downlink_queue_kb=64", &["downlink_queue_kb=64", "packet"]),
         ("cloud_idle_w=-1", &["cloud_idle_w=-1", "out of range"]),
         ("bandwidth_trace=no/such.csv", &["no/such.csv", "cannot be read"]),
@@ -385,6 +386,9 @@ fn every_part_of_an_environment_can_be_set() {
     let plain = run(&[]);
     for (sets, place) in [
         (&["added_draft_ms=50"][..], "/tpt_ms/mean"),
+        (&["padded_draft_ms=90"], "/tpt_ms/mean"),
+        (&["slowed_draft_ms=90"], "/tpt_ms/mean"),
+        (&["draft_ms=44.5", "slowed_draft_ms=90"], "/tpt_ms/mean"),
         (&["downlink_startup_ms=50"], "/tpt_ms/mean"),
         (&["draft_ms=44.5", "added_draft_ms=50"], "/tpt_ms/mean"),
         (&["added_draft_ms=50", "draft_ms=44.5"], "/tpt_ms/mean"),

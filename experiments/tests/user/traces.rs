@@ -12,7 +12,7 @@ fn json(arguments: &[&str]) -> Value {
 fn a_folder_with_an_exported_trace_simulates_to_the_figures_of_its_profile() {
     let folder = folder("recording");
     let recording = folder.join("gsm8k");
-    for scenario in ["s1-laptop", "s3-iot"] {
+    for scenario in ["s1-laptop", "s3-iot", "phone"] {
         let export = ["trace", "export", "--profile", "gsm8k", "--scenario", scenario];
         let size = ["--seed", "5", "--requests", "3", "--out", text(&recording)];
         assert_eq!(stdout(&[&export[..], &size[..]].concat()), "", "results are in files");
@@ -98,7 +98,8 @@ fn a_trace_that_cannot_be_played_is_refused_by_file_and_position() {
     );
     broken(|t| drop(t.as_object_mut().expect("a trace").remove("timing")), &["text 0", "`timing`"]);
     broken(|t| t["texts"][0]["speed"] = 1.into(), &["unknown field `speed`"]);
-    broken(|t| t["format"] = "pipesd-trace-9".into(), &["pipesd-trace-9", "pipesd-trace-1"]);
+    broken(|t| t["format"] = "pipesd-trace-9".into(), &["pipesd-trace-9", "pipesd-trace-2"]);
+    broken(|t| t["timing"]["device_added_ms"] = 1.into(), &["device_added_ms", "pipesd-trace-1"]);
     refuses(&["trace", "check", "nowhere.json"], &["nowhere.json", "cannot be read"]);
     assert!(pipesd(&["trace", "check", text(&path)]).status.success());
 }

@@ -7,7 +7,7 @@
 //! | [`table`] | a tiny language model with real distributions, for exactness tests |
 //! | `torch` | libtorch: Llama-family decoders (feature `torch`) |
 //! | [`stalling`] | any target, made to stand still when a plan of faults says so |
-//! | [`padded`] | a device emulator: any model, made to take at least a given time |
+//! | [`padded`] | a device emulator: any model, made to take as long as a slower device would |
 //!
 //! A model lives on a thread of its own, is called for one piece of work after another, and may block.
 //! How a token is chosen and judged is the core's: a model hands its logits to the session's
@@ -27,6 +27,7 @@ use pipesd_core::blob::Blob;
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::Request;
+use pipesd_core::time::Duration;
 use pipesd_core::verification::{Claim, Decision, Sampling};
 
 /// A small model at the edge.
@@ -48,6 +49,11 @@ pub trait DraftModel {
     /// # Errors
     /// If it cannot.
     fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError>;
+
+    /// Of the time of the last [`Self::step`], what an emulated device has added to the model's own.
+    fn added_by_device(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Forgets a session; one that it does not know is no mistake.
     fn close(&mut self, session: SessionId);
@@ -99,6 +105,10 @@ impl<M: DraftModel + ?Sized> DraftModel for Box<M> {
 
     fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError> {
         (**self).step(step)
+    }
+
+    fn added_by_device(&self) -> Duration {
+        (**self).added_by_device()
     }
 
     fn close(&mut self, session: SessionId) {

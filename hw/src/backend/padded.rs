@@ -1,8 +1,9 @@
-//! A device emulator: any model, made to take at least a given time, so that a fast machine stands in
-//! for a slow one (design: "Live").
+//! A device emulator: any model, made to take as long as on a slower device, so that a fast machine
+//! stands in for a slow one (design: "Live").
 
 use pipesd_core::blob::Blob;
 use pipesd_core::contract::{DraftStep, Proposal, VerifyBlock};
+use pipesd_core::device::Device;
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::time::Duration;
 use pipesd_core::verification::{Claim, Decision, Sampling};
@@ -10,34 +11,20 @@ use pipesd_core::verification::{Claim, Decision, Sampling};
 use super::{DraftModel, ModelError, TargetModel};
 use crate::driver::clock::wait_until;
 
-/// What an emulated device makes of a call that took some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Device {
-    /// It takes at least this.
-    AtLeast(Duration),
-    /// It takes this much more.
-    Longer(Duration),
-}
-
-impl Device {
-    /// Waits as long as the device would, for a call that began at `start` and is done.
-    fn wait(self, start: std::time::Instant) {
-        let from = match self {
-            Self::AtLeast(_) => start,
-            Self::Longer(_) => std::time::Instant::now(),
-        };
-        let (Self::AtLeast(time) | Self::Longer(time)) = self;
-        wait_until(from + time);
-    }
-}
-
 /// A draft model on an emulated device.
 #[derive(Clone, Copy, Debug)]
 pub struct PaddedDraft<M> {
-    /// The model.
-    pub model: M,
-    /// What becomes of each step.
-    pub step: Device,
+    model: M,
+    least: Duration,
+    device: Device,
+    added: Duration,
+}
+
+impl<M> PaddedDraft<M> {
+    /// A model that stands for one whose steps take `least` at least, on a `device`.
+    pub const fn new(model: M, least: Duration, device: Device) -> Self {
+        Self { model, least, device, added: Duration::ZERO }
+    }
 }
 
 impl<M: DraftModel> DraftModel for PaddedDraft<M> {
@@ -53,8 +40,15 @@ impl<M: DraftModel> DraftModel for PaddedDraft<M> {
     fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError> {
         let start = std::time::Instant::now();
         let result = self.model.step(step);
-        self.step.wait(start);
+        let own = start.elapsed().max(self.least);
+        let whole = self.device.step(own, step.kind);
+        self.added = whole - own;
+        wait_until(start + whole);
         result
+    }
+
+    fn added_by_device(&self) -> Duration {
+        self.added
     }
 
     fn close(&mut self, session: SessionId) {

@@ -76,10 +76,10 @@ impl Books {
     }
 
     /// A model is done: it may be given more, and the log has its time.
-    pub(super) fn on_done(&mut self, work: WorkId, took: Duration) {
+    pub(super) fn on_done(&mut self, work: WorkId, took: Duration, added: Duration) {
         self.models.on_done(work);
         if let Some(recorder) = &mut self.recorder {
-            recorder.put(Line::Took { work, took });
+            recorder.put(Line::Took { work, took, added });
         }
     }
 

@@ -337,7 +337,7 @@ impl<T: Transport> Driver<T> {
 
     fn on_done(&mut self, done: Done) -> Result<(), DriverError> {
         match done {
-            Done::Work { id, took, answer: Answer { result, failed } } => {
+            Done::Work { id, took, answer: Answer { result, added, failed } } => {
                 // A session that is closed before its result comes feels nothing of it.
                 for (session, error) in failed {
                     match self.stage.sessions.link_of(session) {
@@ -345,7 +345,7 @@ impl<T: Transport> Driver<T> {
                         None => self.close(session),
                     }
                 }
-                self.stage.books.on_done(id, took);
+                self.stage.books.on_done(id, took, added);
                 self.stage.watch.worked(took);
                 self.feed(Input::Finished { work: id, result });
                 Ok(())

@@ -318,7 +318,7 @@ impl<T: Transport> Driver<T> {
                 if let Some((_, error)) = answer.failed.into_iter().next() {
                     return Err(DriverError::Model { model: "draft", error });
                 }
-                self.stage.books.on_done(id, took);
+                self.stage.books.on_done(id, took, answer.added);
                 self.feed(Input::Finished { work: id, result: answer.result });
                 Ok(())
             }

@@ -42,12 +42,14 @@ pub(super) enum Done {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) result: WorkResult,
+    /// Of the time that it took, what an emulated device has added.
+    pub(super) added: Duration,
     pub(super) failed: Vec<(SessionId, ModelError)>,
 }
 
 impl From<WorkResult> for Answer {
     fn from(result: WorkResult) -> Self {
-        Self { result, failed: Vec::new() }
+        Self { result, added: Duration::ZERO, failed: Vec::new() }
     }
 }
 
@@ -240,7 +242,10 @@ fn of_session(
     match result {
         Ok(result) => Ok(result.into()),
         Err(error @ ModelError::Broken(_)) => Err(error),
-        Err(error) => Ok(Answer { result: stand_in, failed: vec![(session, error)] }),
+        Err(error) => {
+            let failed = vec![(session, error)];
+            Ok(Answer { failed, ..stand_in.into() })
+        }
     }
 }
 
@@ -262,7 +267,8 @@ impl Serve for Draft {
                     let problem = format!("{} as a probability", proposal.confidence);
                     return Err(ModelError::Broken(problem));
                 }
-                Ok(WorkResult::Drafted { proposal, claim: claim.map(Box::new) }.into())
+                let result = WorkResult::Drafted { proposal, claim: claim.map(Box::new) };
+                Ok(Answer { added: self.0.added_by_device(), ..result.into() })
             }
             other => Err(misplaced(&other)),
         }
@@ -299,7 +305,7 @@ impl Serve for Target {
                         }
                     }
                 }
-                Ok(Answer { result: WorkResult::Verified(decisions), failed })
+                Ok(Answer { failed, ..WorkResult::Verified(decisions).into() })
             }
             Work::Replace { session, round, position, distribution } => {
                 let done = self.0.replace(session, round, position, &distribution);

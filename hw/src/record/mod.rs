@@ -38,7 +38,7 @@ pub use self::writer::Recorder;
 use crate::driver::clock::Origin;
 
 /// The name and version of the format.
-pub const FORMAT: &str = "pipesd-run-1";
+pub const FORMAT: &str = "pipesd-run-2";
 
 /// A log's first line: what, with the inputs, makes up the whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub enum Line {
         work: WorkId,
         /// On the model's own thread.
         took: Duration,
+        /// Of this, what an emulated device has added to the model's own time.
+        #[serde(default, skip_serializing_if = "Duration::is_zero")]
+        added: Duration,
     },
     /// The cloud's name for an edge's session: names of different edges may be the same.
     Session {

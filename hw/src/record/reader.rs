@@ -104,7 +104,9 @@ fn parse_header(text: &str) -> Result<Header, String> {
     let known = |format: &str| format == FORMAT;
     match serde_json::from_str::<Format>(text) {
         Ok(Format { format }) if known(&format) => {}
-        Ok(Format { format }) => return Err(format!("format is `{format}`, expected `{FORMAT}`")),
+        Ok(Format { format }) => {
+            return Err(format!("format is `{format}`, expected `{FORMAT}`: record the run again"));
+        }
         Err(error) => return Err(format!("no header of a run log: {error}")),
     }
     serde_json::from_str(text).map_err(|error| error.to_string())

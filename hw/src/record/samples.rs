@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pipesd_core::contract::{DraftStep, Output, VerifyBlock, Work};
+use pipesd_core::device::DraftKind;
 use pipesd_core::ids::{SessionId, WorkId};
 use pipesd_core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,11 @@ pub struct DraftSample {
     pub context: u32,
     /// Tokens evaluated.
     pub fed: u32,
-    /// How long it took.
+    /// What it was for.
+    pub kind: DraftKind,
+    /// How long it took the model itself.
+    pub own: Duration,
+    /// How long it took, on its device.
     pub took: Duration,
 }
 
@@ -80,9 +85,9 @@ pub fn samples(log: &RunLog) -> Samples {
                 }
                 running.insert(*id, work);
             }
-            Line::Took { work, took } => {
+            Line::Took { work, took, added } => {
                 if let Some(work) = running.remove(work) {
-                    samples.add(work, *took, &prompts);
+                    samples.add(work, (*took, *added), &prompts);
                 }
             }
             Line::In(..) | Line::Out(..) | Line::Session { .. } => {}
@@ -92,7 +97,13 @@ pub fn samples(log: &RunLog) -> Samples {
 }
 
 impl Samples {
-    fn add(&mut self, work: &Work, took: Duration, prompts: &BTreeMap<SessionId, u32>) {
+    /// Adds a piece of work that took some time, part of which a device had added.
+    fn add(
+        &mut self,
+        work: &Work,
+        (took, added): (Duration, Duration),
+        prompts: &BTreeMap<SessionId, u32>,
+    ) {
         let prompt = |session: &SessionId| prompts.get(session).copied().unwrap_or_default();
         match work {
             Work::Prefill { session, prompt, .. } => {
@@ -100,12 +111,14 @@ impl Samples {
                 self.prefill.push(PrefillSample { session: *session, tokens, took });
             }
             Work::Draft(step) => {
-                let DraftStep { session, keep, feed, .. } = step;
+                let DraftStep { session, kind, keep, feed, .. } = step;
                 self.draft.push(DraftSample {
                     session: *session,
                     position: step.position(),
                     context: prompt(session) + keep,
                     fed: feed.len() as u32,
+                    kind: *kind,
+                    own: took.saturating_sub(added),
                     took,
                 });
             }

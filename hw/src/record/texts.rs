@@ -9,6 +9,7 @@
 //! which moves logits by rounding. Who compares texts looks at `target_gap`.
 
 use pipesd_core::contract::DraftStep;
+use pipesd_core::device::DraftKind;
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::message::Request;
 use pipesd_core::trace::{DraftFeatures, Features, Rollout, Trace, TraceText};
@@ -151,6 +152,7 @@ impl Recorder {
         let call = DraftStep {
             session: self.session,
             round: RoundId::default(),
+            kind: DraftKind::Main,
             keep,
             feed: feed.to_vec(),
         };

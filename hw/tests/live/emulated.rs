@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pipesd_core::contract::{DraftStep, VerifyBlock};
+use pipesd_core::device::{Device, DraftKind};
 use pipesd_core::ids::{RoundId, SessionId, TokenId};
 use pipesd_core::trace::{TextTiming, Trace, TraceTiming};
 use pipesd_core::verification::{Sampling, Temperature};
 use pipesd_hw::backend::emulated::{EmulatedDraft, EmulatedTarget, Latencies, Playback, prompt};
-use pipesd_hw::backend::padded::{Device, PaddedDraft, PaddedTarget};
+use pipesd_hw::backend::padded::{PaddedDraft, PaddedTarget};
 use pipesd_hw::backend::{DraftModel, ModelError, TargetModel};
 
 use crate::support::{TOKEN, VOCABULARY, edge_with, playback, trace};
@@ -22,7 +23,11 @@ fn sampling(payload: &str) -> Sampling {
 }
 
 fn step(keep: u32, feed: &[TokenId]) -> DraftStep {
-    DraftStep { session: SESSION, round: RoundId(0), keep, feed: feed.to_vec() }
+    of_kind(DraftKind::Main, keep, feed)
+}
+
+fn of_kind(kind: DraftKind, keep: u32, feed: &[TokenId]) -> DraftStep {
+    DraftStep { session: SESSION, round: RoundId(0), kind, keep, feed: feed.to_vec() }
 }
 
 fn block(keep: u32, feed: &[TokenId], drafts: &[TokenId]) -> VerifyBlock {
@@ -47,7 +52,7 @@ fn timed(lengths: &[u32]) -> Trace {
             ..TextTiming::default()
         });
     }
-    trace.timing = Some(TraceTiming { verify_per_token_ms: 1.0, device_added_ms: 0.0 });
+    trace.timing = Some(TraceTiming { verify_per_token_ms: 1.0 });
     trace
 }
 
@@ -65,7 +70,7 @@ fn taking<T>(ms: u64, call: impl FnOnce() -> T) -> T {
 #[test]
 fn calls_take_their_recorded_times() {
     let playback = Playback::new(timed(&[40]), VOCABULARY, Latencies::default()).expect("sound");
-    let playback = Arc::new(playback.on_device(Duration::from_millis(4)));
+    let playback = Arc::new(playback.on_device(Device::Added(Duration::from_millis(4))));
     let truth = playback.truth(0);
     let mut draft = EmulatedDraft::new(Arc::clone(&playback));
     draft.prefill(SESSION, &prompt(0, 5), &sampling("ids")).expect("known");
@@ -83,6 +88,30 @@ fn calls_take_their_recorded_times() {
     let decisions = taking(8, || target.verify(&[block(0, &[], &truth[..3])]));
     assert_eq!(decisions[0].as_ref().expect("known").tokens, truth[..4]);
     assert_eq!(playback.overshoots().len(), 7);
+}
+
+#[test]
+fn a_device_that_plays_a_text_pads_by_kind_and_says_what_it_added() {
+    let ms = Duration::from_millis;
+    let play = |device| {
+        let playback = Playback::new(timed(&[40]), VOCABULARY, Latencies::default());
+        Arc::new(playback.expect("sound").on_device(device))
+    };
+    // The step for position 5 takes 5 ms: (on a device, for what, how long).
+    for (device, kind, took) in [
+        (Device::Padded(ms(12)), DraftKind::Main, 12),
+        (Device::Padded(ms(12)), DraftKind::Ahead, 5),
+        (Device::Padded(ms(3)), DraftKind::Main, 5),
+        (Device::Slowed(ms(12)), DraftKind::Ahead, 12),
+        (Device::Added(ms(12)), DraftKind::Guess, 17),
+    ] {
+        let playback = play(device);
+        let truth = playback.truth(0);
+        let mut draft = EmulatedDraft::new(playback);
+        draft.prefill(SESSION, &prompt(0, 5), &sampling("ids")).expect("known");
+        taking(took, || draft.step(&of_kind(kind, 0, &truth[..5]))).expect("recorded");
+        assert_eq!(draft.added_by_device(), ms(took - 5), "{kind:?} on {device:?}");
+    }
 }
 
 #[test]
@@ -124,9 +153,15 @@ fn an_emulated_device_takes_its_time() {
     let playback = playback(&[6]);
     let truth = playback.truth(0);
     let model = EmulatedDraft::new(Arc::clone(&playback));
-    let mut draft = PaddedDraft { model, step: Device::AtLeast(Duration::from_millis(9)) };
+    let ms = Duration::from_millis;
+    let mut draft = PaddedDraft::new(model, ms(9), Device::Padded(ms(20)));
     draft.prefill(SESSION, &prompt(0, 5), &sampling("ids")).expect("known");
-    taking(9, || draft.step(&step(0, &[]))).expect("recorded");
+    taking(20, || draft.step(&step(0, &[]))).expect("recorded");
+    assert!(draft.added_by_device() <= ms(11), "the model's own time is 9 ms at least");
+    for kind in [DraftKind::Guess, DraftKind::Ahead, DraftKind::AfterVerdict] {
+        taking(9, || draft.step(&of_kind(kind, 0, &[]))).expect("recorded");
+        assert_eq!(draft.added_by_device(), Duration::ZERO, "a {kind:?} step is not padded");
+    }
     let model = EmulatedTarget::new(playback);
     let (base, per_token) = (Duration::from_millis(5), Duration::from_millis(2));
     let mut target = PaddedTarget { model, base, per_token };

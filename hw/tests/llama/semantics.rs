@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pipesd_core::contract::{DraftStep, VerifyBlock};
+use pipesd_core::device::DraftKind;
 use pipesd_core::ids::{SessionId, TokenId};
 use pipesd_core::payload::Payload;
 use pipesd_core::verification::{Drafting, Sampling, Verification};
@@ -152,7 +153,13 @@ fn drafts_are_proposed_by_every_way_from_the_logits_of_the_whole_text() {
             let mut known = Known { prompt: 5, text: prompt, sampling };
             for number in 0..12 {
                 // The first step is right after prefill; then pending tokens and rollbacks.
-                let mut step = DraftStep { session: SESSION, round: ROUND, keep: 0, feed: vec![] };
+                let mut step = DraftStep {
+                    session: SESSION,
+                    round: ROUND,
+                    kind: DraftKind::Main,
+                    keep: 0,
+                    feed: vec![],
+                };
                 if number > 0 {
                     let block = block(&mut dice, SESSION, &mut known);
                     (step.keep, step.feed) = (block.keep, [block.feed, block.drafts].concat());
@@ -180,13 +187,21 @@ fn a_withheld_replacement_is_drawn_from_the_logits_that_rejected() {
         target_.prefill(SESSION, &prompt, &sampling).expect("a prompt");
         // What the draft would say after another text: it is rejected often.
         let feed = dice.tokens(1);
-        let step = DraftStep { session: SESSION, round: ROUND, keep: 0, feed };
+        let step =
+            DraftStep { session: SESSION, round: ROUND, kind: DraftKind::Main, keep: 0, feed };
         let (proposal, claim) = draft.step(&step).expect("a step");
         let claim = claim.expect("the lazy payload has one");
         let evidence = vec![claim.evidence(Payload::Lazy).expect("lazy")];
         let (drafts, keep) = (vec![proposal.token], 0);
-        let block =
-            VerifyBlock { session: SESSION, round: ROUND, keep, feed: vec![], drafts, evidence };
+        let block = VerifyBlock {
+            session: SESSION,
+            round: ROUND,
+            kind: DraftKind::Main,
+            keep,
+            feed: vec![],
+            drafts,
+            evidence,
+        };
         let decision = target_.verify(&[block]).remove(0).expect("a decision");
         let drawn = target_.replace(SESSION, ROUND, 0, &claim.distribution);
         if decision.withheld {
@@ -216,7 +231,13 @@ fn the_tail_of_a_vocabulary_never_wins() {
     let mut beyond = 0;
     for first in 0..64 {
         let prompt = ids(&[first]);
-        let step = DraftStep { session: SESSION, round: ROUND, keep: 0, feed: vec![] };
+        let step = DraftStep {
+            session: SESSION,
+            round: ROUND,
+            kind: DraftKind::Main,
+            keep: 0,
+            feed: vec![],
+        };
         let token = |model: &mut pipesd_hw::backend::llama::LlamaDraft| {
             model.prefill(SESSION, &prompt, &argmax).expect("a prompt");
             model.step(&step).expect("a step").0.token

@@ -2,6 +2,7 @@
 //! the right guess; round 1 goes on being drafted and has a rejection, so that round 2, proactive, is
 //! dropped with an upload under way and a draft step whose result is stale.
 
+use pipesd_core::device::DraftKind;
 use pipesd_core::event::{Endpoint, Event, GuessFate, NavCause, Outcome, Stamped};
 use pipesd_core::ids::{MessageId, RoundId, SessionId, TokenId};
 use pipesd_core::time::{Duration, Instant};
@@ -24,9 +25,9 @@ impl Log {
         self.add(Endpoint::Edge(0), ms, event);
     }
 
-    fn step(&mut self, ms: u64, round: u32, position: u32, guess: bool) {
+    fn step(&mut self, ms: u64, round: u32, position: u32, kind: DraftKind) {
         let round = RoundId(round);
-        self.edge(ms, Event::DraftStarted { session: SESSION, round, position, guess });
+        self.edge(ms, Event::DraftStarted { session: SESSION, round, position, kind });
     }
 
     fn drafted(&mut self, ms: u64, round: u32, position: u32) {
@@ -67,19 +68,19 @@ fn first_round(log: &mut Log) {
     let session = SESSION;
     log.edge(0, Event::SessionStarted { session, text: 0 });
     log.edge(0, Event::DecodingStarted { session });
-    log.step(0, 0, 0, false);
+    log.step(0, 0, 0, DraftKind::Main);
     log.drafted(40, 0, 0);
     log.upload(40, 0, 7, (0, 1), false);
-    log.step(40, 0, 1, false);
+    log.step(40, 0, 1, DraftKind::Main);
     log.drafted(80, 0, 1);
     log.fired(80, 0, NavCause::Sequence, 2);
-    log.step(80, 1, 2, true);
+    log.step(80, 1, 2, DraftKind::Guess);
     log.guessed(120, 1, 2);
-    log.step(120, 1, 3, false);
+    log.step(120, 1, 3, DraftKind::Ahead);
     log.drafted(160, 1, 3);
     log.edge(180, Event::UploadSent { message: MessageId(7) });
     log.upload(180, 0, 8, (1, 1), true);
-    log.step(160, 1, 4, false);
+    log.step(160, 1, 4, DraftKind::Ahead);
     log.edge(320, Event::UploadSent { message: MessageId(8) });
     log.verified((322, 370), 0, 2, 2);
     let (round, drafted, accepted) = (RoundId(0), 2, 2);
@@ -99,16 +100,16 @@ fn second_round(log: &mut Log) {
     log.drafted(380, 1, 4);
     for position in 5..7 {
         let begun = 380 + 40 * u64::from(position - 5);
-        log.step(begun, 1, position, false);
+        log.step(begun, 1, position, DraftKind::Ahead);
         log.drafted(begun + 40, 1, position);
     }
     log.fired(460, 1, NavCause::Token, 4);
     log.upload(460, 1, 9, (0, 4), true);
-    log.step(460, 2, 7, true);
+    log.step(460, 2, 7, DraftKind::Guess);
     log.guessed(500, 2, 7);
-    log.step(500, 2, 8, false);
+    log.step(500, 2, 8, DraftKind::Ahead);
     log.drafted(540, 2, 8);
-    log.step(540, 2, 9, false);
+    log.step(540, 2, 9, DraftKind::Ahead);
     log.edge(550, Event::UploadSent { message: MessageId(9) });
     log.upload(550, 2, 10, (0, 1), false);
     log.verified((552, 600), 1, 4, 2);

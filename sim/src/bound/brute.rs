@@ -1,15 +1,16 @@
-//! Tests of the bound against an exhaustive search over actions, with event semantics of its own:
+//! An exhaustive search over actions, to test the bound against, with event semantics of its own:
 //! what the edge may do at any event, and what link, cloud and verdicts then do. It knows nothing of
 //! labels, chains or batches, and tries what the bound's argument rules out: resting, wrong drafts,
-//! wrong guesses, NAV requests in a message of their own, later rounds' tokens first.
+//! wrong guesses, NAV requests in a message of their own, later rounds' tokens first. Where it matters
+//! what a draft step is for, it also tries to hold NAV requests back while a guess is under way, lest
+//! the verdict overtakes it.
+
+mod cases;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
-use pipesd_core::time::Duration;
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use pipesd_core::device::{Device, DraftKind};
+use pipesd_core::time::{Duration, nanos};
 
 use super::instance::{Instance, Testbed};
 use super::search::Search;
@@ -74,8 +75,9 @@ const REPLY_BYTES: u64 = 3;
 
 #[derive(Clone, Debug)]
 struct Case {
-    /// Whether the draft is right, its step, and the base of a NAV from there, by position.
+    /// Whether the draft is right, its own step, and the base of a NAV from there, by position.
     text: Vec<(bool, u64, u64)>,
+    device: Device,
     /// Added to a NAV by each draft.
     per_token: u64,
     token_bytes: u64,
@@ -89,6 +91,23 @@ struct Case {
 
 impl Case {
     fn bound(&self, moves: Moves) -> u64 {
+        self.bound_of(&self.instance(), moves)
+    }
+
+    fn instance(&self) -> Instance {
+        let steps = |kind| (0..self.text.len()).map(move |position| self.step(position, kind));
+        Instance {
+            matches: self.text.iter().map(|&(right, _, _)| right).collect(),
+            steps: DraftKind::ALL.map(|kind| steps(kind).collect()),
+            passes: self.text.iter().map(|&(_, _, base)| (0, base as f64 / 1e6)).collect(),
+        }
+    }
+
+    fn step(&self, position: usize, kind: DraftKind) -> u64 {
+        nanos(self.device.step(Duration::from_nanos(self.text[position].1), kind))
+    }
+
+    fn bound_of(&self, instance: &Instance, moves: Moves) -> u64 {
         let up = Wire::new(&self.up.config(), REQUEST_BYTES, self.token_bytes, 8);
         let down = Wire::new(&self.down.config(), REPLY_BYTES, 0, 0);
         let verification = VerificationLatency {
@@ -97,12 +116,11 @@ impl Case {
             prefill_ms_per_token: 0.0,
         };
         let testbed = Testbed { uplink: up, downlink: down, verification, fetch: None };
-        let instance = Instance {
-            matches: self.text.iter().map(|&(right, _, _)| right).collect(),
-            steps: self.text.iter().map(|&(_, step, _)| step).collect(),
-            passes: self.text.iter().map(|&(_, _, base)| (0, base as f64 / 1e6)).collect(),
-        };
-        Search::default().run(&instance, &testbed, moves, self.begin).end
+        Search::default().run(instance, &testbed, moves, self.begin).end
+    }
+
+    fn is_steady(&self) -> bool {
+        self.up.rates.len() == 1 && self.down.rates.len() == 1
     }
 
     /// Leaves these freedoms alone.
@@ -122,6 +140,8 @@ struct Round {
     start: usize,
     /// Whether all before it is right.
     founded: bool,
+    /// A guess has opened it.
+    ahead: bool,
     /// Drafts, and how many of them are right from the first on.
     drafted: usize,
     right: usize,
@@ -134,12 +154,13 @@ struct Round {
 }
 
 impl Round {
-    const fn new(start: usize, founded: bool, closed: bool) -> Self {
+    const fn new(start: usize, founded: bool, ahead: bool, closed: bool) -> Self {
         let (drafted, right, sent, arrived) = (0, 0, 0, 0);
         let (nav_sent, nav_arrived, verified) = (false, false, false);
         Self {
             start,
             founded,
+            ahead,
             drafted,
             right,
             closed,
@@ -238,8 +259,7 @@ impl<'a> Brute<'a> {
             return;
         }
         // At constant rates only differences of times matter.
-        let steady = self.case.up.rates.len() == 1 && self.case.down.rates.len() == 1;
-        let key = (state.clone(), if steady { 0 } else { now });
+        let key = (state.clone(), if self.case.is_steady() { 0 } else { now });
         if self.seen.get(&key).is_some_and(|&before| before <= now) {
             return;
         }
@@ -250,10 +270,20 @@ impl<'a> Brute<'a> {
             self.explore(&next, now);
         }
         if let Some(wait) = next_event(state) {
+            // A request that is held back may go up at any time.
+            let wait = if self.may_hold(state) { wait.min(1) } else { wait };
             let mut next = state.clone();
             self.advance(&mut next, wait, now + wait);
             self.explore(&next, now + wait);
         }
+    }
+
+    /// Whether to send nothing for a while may be of use: a verdict that comes before the guess upon it
+    /// is there makes the edge draft at the pace of a round that stands on committed text.
+    fn may_hold(&self, state: &State) -> bool {
+        let guesses = matches!(state.model, Some((_, Task::Guess)));
+        let unsent = state.rounds.iter().any(|round| !round.nav_sent);
+        matches!(self.case.device, Device::Padded(_)) && guesses && unsent && state.uplink == 0
     }
 
     /// What is still to come at the least: for each position beyond the one at hand a step, or the
@@ -316,19 +346,24 @@ impl<'a> Brute<'a> {
 
     fn apply(&self, state: &mut State, action: Action, now: u64) {
         match action {
-            Action::OpenEmpty => state.rounds.push(Round::new(state.known, true, true)),
+            Action::OpenEmpty => state.rounds.push(Round::new(state.known, true, false, true)),
             Action::Draft => {
                 if state.rounds.is_empty() {
-                    state.rounds.push(Round::new(state.known, true, false));
+                    state.rounds.push(Round::new(state.known, true, false, false));
                 }
                 let last = state.rounds.last().expect("a round");
-                let step = self.case.text[last.start + last.drafted].1;
+                let kind = match (last.ahead, last.drafted) {
+                    (true, _) => DraftKind::Ahead,
+                    (false, 0) if state.known > 0 => DraftKind::AfterVerdict,
+                    (false, _) => DraftKind::Main,
+                };
+                let step = self.case.step(last.start + last.drafted, kind);
                 state.model = Some((step, Task::Draft));
             }
             Action::Guess => {
                 let last = state.rounds.last_mut().expect("a round");
                 last.closed = true;
-                let step = self.case.text[last.start + last.drafted].1;
+                let step = self.case.step(last.start + last.drafted, DraftKind::Guess);
                 state.model = Some((step, Task::Guess));
             }
             Action::Send { round: place, tokens, nav } => {
@@ -399,7 +434,7 @@ impl<'a> Brute<'a> {
             Task::Guess => {
                 let founded = last.full() && right;
                 let start = last.start + last.drafted + 1;
-                state.rounds.push(Round::new(start, founded, false));
+                state.rounds.push(Round::new(start, founded, true, false));
             }
             Task::Stale => {}
         }
@@ -430,171 +465,4 @@ fn next_event(state: &State) -> Option<u64> {
     let flying = state.flying.iter().map(|&(at, ..)| at);
     let verdicts = state.verdicts.iter().copied();
     model.into_iter().chain(cloud).chain(uplink).chain(flying).chain(verdicts).min()
-}
-
-fn line() -> impl Strategy<Value = Line> {
-    let rate = || (1_u64..9).prop_map(|per_ns| per_ns * 1_000_000_000);
-    let rates = prop_oneof![
-        3 => rate().prop_map(|rate| vec![rate]),
-        1 => prop::collection::vec(rate(), 2..4),
-    ];
-    (0_u64..12, 0_u64..6, rates, 5_u64..40, 0_u64..60).prop_map(
-        |(startup, propagation, rates, step, offset)| Line {
-            startup,
-            propagation,
-            rates,
-            step,
-            offset,
-            floor: [0, 0],
-        },
-    )
-}
-
-/// Texts of so many tokens, the draft right at `sure` of 10 positions, on links and models of
-/// which any may be the bottleneck.
-fn case(tokens: RangeInclusive<usize>) -> impl Strategy<Value = Case> {
-    let text = move |sure: u32| {
-        let positions = (0_u32..10, 0_u64..20, 0_u64..25);
-        prop::collection::vec(positions, tokens.clone()).prop_map(move |text| {
-            text.into_iter().map(|(p, step, base)| (p < sure, step, base)).collect::<Vec<_>>()
-        })
-    };
-    let text = (5_u32..=10).prop_flat_map(text);
-    let sizes = (0_u64..5, prop_oneof![0_u64..4, 4_u64..40]);
-    (text, sizes, line(), line(), any::<bool>(), 0_u64..50).prop_map(
-        |(text, (per_token, token_bytes), up, down, empty_navs, begin)| Case {
-            text,
-            per_token,
-            token_bytes,
-            up,
-            down,
-            empty_navs,
-            guesses: true,
-            early_uploads: true,
-            begin,
-        },
-    )
-}
-
-/// What exhaustive search says of a claimed optimum: it must be reached, and never beaten. None: the
-/// case is too large to be searched.
-fn judge(case: &Case, frugal: bool, claimed: u64) -> Option<bool> {
-    let mut brute = Brute::new(case, frugal, claimed + 1);
-    brute.run();
-    (brute.seen.len() < STATES_MAX).then_some(brute.best == claimed)
-}
-
-/// Judges `bound` on random texts of `tokens` tokens, until `wanted` of them were small enough to be
-/// searched; says how many were given up.
-fn judge_all(
-    tokens: usize,
-    wanted: usize,
-    frugal: bool,
-    empty_navs: Option<bool>,
-    moves: impl Fn(Moves) -> Moves,
-) -> usize {
-    let mut runner = TestRunner::deterministic();
-    let (mut judged, mut given_up) = (0, 0);
-    while judged < wanted {
-        let drawn = case(tokens..=tokens).new_tree(&mut runner).expect("a case").current();
-        let mut case = Case { empty_navs: empty_navs.unwrap_or(drawn.empty_navs), ..drawn };
-        let moves = moves(case.moves());
-        case.freedoms(moves);
-        match judge(&case, frugal, case.bound(moves)) {
-            Some(equal) => {
-                assert!(equal, "the bound is not what exhaustive search finds: {case:#?}");
-                judged += 1;
-            }
-            None => given_up += 1,
-        }
-        assert!(given_up <= 2 * wanted, "{tokens} tokens: {given_up} given up, {judged} judged");
-    }
-    given_up
-}
-
-/// Cases judged at each length of 1 to 8 tokens, with empty NAVs and without: 248 each, 120 of them of
-/// 5 to 8 tokens. Steps that are surely of no use are left out (see [`Brute`]).
-const JUDGED: [usize; 8] = [20, 30, 38, 40, 36, 32, 28, 24];
-
-fn judge_lengths(empty_navs: bool) {
-    let (mut judged, mut given_up) = (0, 0);
-    for (tokens, wanted) in (1..).zip(JUDGED) {
-        given_up += judge_all(tokens, wanted, true, Some(empty_navs), |moves| moves);
-        judged += wanted;
-    }
-    println!("{judged} judged, {given_up} given up");
-    // Few enough that those judged are no special kind.
-    assert!(20 * given_up <= judged, "{given_up} given up, {judged} judged");
-}
-
-#[test]
-fn the_bound_is_what_exhaustive_search_finds() {
-    judge_lengths(false);
-}
-
-#[test]
-fn and_so_it_is_with_empty_navs() {
-    judge_lengths(true);
-}
-
-#[test]
-fn and_so_it_is_with_floors_under_exchanges() {
-    let mut runner = TestRunner::deterministic();
-    let floors = prop::array::uniform2([0_u64..20, 0_u64..3]);
-    let (mut judged, mut given_up, mut in_force) = (0, 0, 0);
-    while judged < 150 {
-        let mut case = case(1..=6).new_tree(&mut runner).expect("a case").current();
-        let without = case.bound(case.moves());
-        [case.up.floor, case.down.floor] = floors.new_tree(&mut runner).expect("floors").current();
-        let bound = case.bound(case.moves());
-        match judge(&case, true, bound) {
-            Some(equal) => {
-                assert!(equal, "the bound is not what exhaustive search finds: {case:#?}");
-                judged += 1;
-                in_force += u32::from(bound > without);
-            }
-            None => given_up += 1,
-        }
-        assert!(given_up <= 15, "{given_up} given up, {judged} judged");
-    }
-    assert!(in_force > 75, "{in_force} floors show");
-}
-
-#[test]
-fn nor_does_any_pointless_action_beat_it() {
-    let wanted = [20, 70, 70, 50];
-    let given_up: usize =
-        (1..).zip(wanted).map(|(tokens, n)| judge_all(tokens, n, false, None, |moves| moves)).sum();
-    println!("210 judged with every step, {given_up} given up");
-    assert!(given_up <= 21, "{given_up} given up");
-}
-
-#[test]
-fn so_are_the_bounds_with_fewer_freedoms() {
-    for tokens in 1..=6 {
-        judge_all(tokens, 12, true, None, |moves| Moves { guesses: false, ..moves });
-        judge_all(tokens, 12, true, None, |moves| Moves { early_uploads: false, ..moves });
-    }
-}
-
-#[test]
-fn a_search_that_forgets_a_freedom_is_caught() {
-    let all = Moves { empty_navs: false, guesses: true, early_uploads: true };
-    let with_empty = Moves { empty_navs: true, ..all };
-    let lamed = [
-        (all, Moves { guesses: false, ..all }),
-        (all, Moves { early_uploads: false, ..all }),
-        (with_empty, Moves { guesses: false, ..with_empty }),
-        (with_empty, all),
-    ];
-    let mut runner = TestRunner::deterministic();
-    let mut caught = [0; 4];
-    for _ in 0..60 {
-        let case = case(1..=6).new_tree(&mut runner).expect("a case").current();
-        for (count, (full, moves)) in caught.iter_mut().zip(lamed) {
-            let case = Case { empty_navs: full.empty_navs, ..case.clone() };
-            *count += u32::from(judge(&case, true, case.bound(moves)) == Some(false));
-        }
-    }
-    assert!(caught.iter().all(|&count| count >= 5), "{caught:?}");
 }

@@ -1,5 +1,6 @@
 //! One request with everything that is fixed about it, in whole nanoseconds.
 
+use pipesd_core::device::{Device, DraftKind};
 use pipesd_core::time::nanos;
 
 use super::wire::Wire;
@@ -21,19 +22,31 @@ pub(super) struct Testbed {
 pub(super) struct Instance {
     /// Whether the draft is right.
     pub(super) matches: Vec<bool>,
-    /// Draft step \[ns\].
-    pub(super) steps: Vec<u64>,
+    /// Draft step \[ns\], by kind in the order of [`DraftKind::ALL`].
+    pub(super) steps: [Vec<u64>; 4],
     /// Of a NAV whose round begins here: the server's overhead \[ns\] and the GPU's base \[ms\].
     pub(super) passes: Vec<(u64, f64)>,
 }
 
 impl Instance {
-    pub(super) fn new(truth: &Truth) -> Self {
+    pub(super) fn new(truth: &Truth, device: Device) -> Self {
+        let on_device = |kind| truth.steps.iter().map(move |&own| nanos(device.step(own, kind)));
         Self {
             matches: truth.matches.clone(),
-            steps: truth.steps.iter().map(|&step| nanos(step)).collect(),
+            steps: DraftKind::ALL.map(|kind| on_device(kind).collect()),
             passes: truth.passes.iter().map(|&(overhead, base)| (nanos(overhead), base)).collect(),
         }
+    }
+
+    /// The draft step of a kind that proposes `position` \[ns\].
+    pub(super) fn step(&self, kind: DraftKind, position: usize) -> u64 {
+        self.steps[kind as usize][position]
+    }
+
+    /// Whether it matters what a step is for.
+    pub(super) fn tells_kinds_apart(&self) -> bool {
+        let [main, others @ ..] = &self.steps;
+        others.iter().any(|steps| steps != main)
     }
 
     /// Output tokens.

@@ -2,7 +2,8 @@
 //! reach on the same texts, latencies and links, knowing all of them in advance.
 //!
 //! # What is fixed, what is chosen
-//! Fixed are the payload, match verification, the device, both (affine) links, and every draw of the
+//! Fixed are the payload, match verification, the device (a step's time is its own or the device's, by
+//! what the step is for), both (affine) links, and every draw of the
 //! run: whether the draft is right at a position, how long the step takes that proposes it, how long
 //! a NAV takes that begins there. Chosen are, at any time: to draft on, to end the round, to guess the
 //! extra token and draft ahead to any depth, to rest; and which drafted tokens to upload in one
@@ -34,6 +35,14 @@
 //!    changes between the two messages' start-ups it could pay by a part of a start-up, so the order
 //!    of rounds, which the core's uplink keeps, is part of the definition.
 //!
+//! 5. *On a padded device a round behind a guess is drafted faster than one on committed text*, so that
+//!    neither label makes the other superfluous, and being late may pay: a verdict that overtakes the
+//!    guess under way drops it. The edge can hold the NAV request back until the verdict comes just as
+//!    the guess ends. At a constant rate it then finds model, links and cloud as free as if the
+//!    request had gone up at once and the guess had been kept: nothing else could have used them
+//!    in between. So labels do not mind the race. Where a rate changes, a verdict cannot always
+//!    be timed to the nanosecond, and the result is a bound that may be missed by a few.
+//!
 //! So labels are set from the first position on: at each, the time at which the edge, having waited,
 //! knows all before, and the undominated labels of those that guessed. The end of the text is reached
 //! by waiting. The tests compare with an exhaustive search over actions, and the best schedule is run
@@ -46,6 +55,8 @@
 //! rates later, and is compared by [`clairvoyant_from`], from its own starts. At constant rates both
 //! agree. The packet link has no bound: loss and jitter are drawn in the order of sending, so other
 //! schedules meet other links. Where each request has a rate of its own, the bound of a request has it too.
+//! A script cannot say that a request is held back (5): on a padded device
+//! where a guess takes longer than the trip of a NAV, the run of the schedule may miss the bound.
 
 mod batches;
 #[cfg(test)]
@@ -238,7 +249,12 @@ fn of_texts(
                 None => break,
             },
         };
-        let found = search.run(&Instance::new(&truth), &testbed, moves, start.as_nanos());
+        let found = search.run(
+            &Instance::new(&truth, setup.profile.draft.device),
+            &testbed,
+            moves,
+            start.as_nanos(),
+        );
         let end = Instant::from_nanos(found.end);
         let (session, output_tokens) = (truth.session, truth.matches.len() as u32);
         schedule.insert(session, found.rounds);

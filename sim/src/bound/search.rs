@@ -1,6 +1,7 @@
 //! The label-setting search over round boundaries. What it does and why that is enough stands in
 //! `mod.rs`.
 
+use pipesd_core::device::DraftKind;
 use pipesd_core::message::ROUND_TOKENS_MAX;
 use pipesd_core::script::ScriptedRound;
 
@@ -83,6 +84,8 @@ struct Work<'a> {
     instance: &'a Instance,
     testbed: &'a Testbed,
     moves: Moves,
+    /// A step's time depends on what it is for: rounds behind a guess are drafted faster than others.
+    kinds_differ: bool,
 }
 
 impl Search {
@@ -109,7 +112,8 @@ impl Search {
             let next = self.wrong[position + 1];
             self.wrong[position] = if instance.matches[position] { next } else { position };
         }
-        let mut work = Work { search: self, instance, testbed, moves };
+        let kinds_differ = instance.tells_kinds_apart();
+        let mut work = Work { search: self, instance, testbed, moves, kinds_differ };
         (0..len).for_each(|start| work.visit(start));
         work.found()
     }
@@ -122,8 +126,10 @@ impl Work<'_> {
         let waited = Label { ready: at, uplink: at, cloud: at, downlink: at, from, tokens };
         let mut guessed = core::mem::take(&mut self.search.guessed[start]);
         if at != u64::MAX {
-            let waited = self.tightened(waited, start);
-            guessed.retain(|label| !waited.dominates(label));
+            let waited = self.tightened(waited, start, true);
+            if !self.kinds_differ {
+                guessed.retain(|label| !waited.dominates(label));
+            }
             self.expand(waited, start, true);
         }
         for &label in &guessed {
@@ -134,9 +140,10 @@ impl Work<'_> {
 
     /// The same label with each time raised to the earliest at which it can matter: labels compare
     /// better, and nothing that follows changes.
-    fn tightened(&self, label: Label, start: usize) -> Label {
+    fn tightened(&self, label: Label, start: usize, waited: bool) -> Label {
         let least = usize::from(!self.moves.empty_navs);
-        let first = label.ready + if least == 0 { 0 } else { self.instance.steps[start] };
+        let step = if least == 0 { 0 } else { self.step(start, 0, waited) };
+        let first = label.ready + step;
         let uplink = label.uplink.max(first);
         let cloud = label.cloud.max(uplink + self.testbed.uplink.least(least as u32));
         Label { uplink, cloud, downlink: label.downlink.max(cloud), ..label }
@@ -153,18 +160,12 @@ impl Work<'_> {
             let end = self.testbed.uplink.end(label.uplink.max(label.ready), 0);
             self.round(label, from, 0, end, label.ready);
         } else if most == 0 {
-            return self.lone_draft(label, from);
+            return self.lone_draft(label, from, waited);
         }
         let mut ready = core::mem::take(&mut self.search.ready);
         let mut ends = core::mem::take(&mut self.search.ends);
         ready.clear();
-        ready.extend(self.instance.steps[start..start + most].iter().scan(
-            label.ready,
-            |at, step| {
-                *at += step;
-                Some(*at)
-            },
-        ));
+        ready.extend(self.drafted(label.ready, start, most, waited));
         let early = self.moves.early_uploads;
         batches::ends(&self.testbed.uplink, label.uplink, &ready, early, &mut ends);
         for tokens in 1..=most {
@@ -185,12 +186,12 @@ impl Work<'_> {
         if !self.moves.guesses || !self.instance.matches[extra] || next >= self.instance.len() {
             return;
         }
-        let ready = drafted + self.instance.steps[extra];
-        if self.search.known[next].at <= ready {
+        let ready = drafted + self.instance.step(DraftKind::Guess, extra);
+        if !self.kinds_differ && self.search.known[next].at <= ready {
             return; // Having waited is at least as good in every respect.
         }
         let label = Label { ready, uplink, cloud, downlink, from, tokens };
-        let label = self.tightened(label, next);
+        let label = self.tightened(label, next, false);
         let labels = &mut self.search.guessed[next];
         if labels.iter().any(|other| other.dominates(&label)) {
             return;
@@ -201,9 +202,9 @@ impl Work<'_> {
 
     /// Where a NAV must carry a draft and the next one is wrong, or is the last of the text: one
     /// draft, whose verdict settles the position.
-    fn lone_draft(&mut self, label: Label, from: usize) {
+    fn lone_draft(&mut self, label: Label, from: usize, waited: bool) {
         let start = self.search.kept[from].start;
-        let drafted = label.ready + self.instance.steps[start];
+        let drafted = label.ready + self.step(start, 0, waited);
         let uplink = self.testbed.uplink.end(label.uplink.max(drafted), 1);
         let (_, mut downlink) = self.verified(label, start, 1, uplink);
         if !self.instance.matches[start]
@@ -216,6 +217,32 @@ impl Work<'_> {
             downlink = self.testbed.downlink.end(judged.max(downlink), 0);
         }
         self.learn(start + 1, downlink, from, 1);
+    }
+
+    /// The step of the draft numbered `index` in a round from `start`, which stands on committed text
+    /// or behind a guess \[ns\].
+    fn step(&self, start: usize, index: usize, waited: bool) -> u64 {
+        let kind = match (waited, index) {
+            (false, _) => DraftKind::Ahead,
+            // Only the request's first round follows no verdict.
+            (true, 0) if start > 0 => DraftKind::AfterVerdict,
+            (true, _) => DraftKind::Main,
+        };
+        self.instance.step(kind, start + index)
+    }
+
+    /// When each of such a round's first `count` drafts is there, if its first step begins at `ready`.
+    fn drafted(
+        &self,
+        ready: u64,
+        start: usize,
+        count: usize,
+        waited: bool,
+    ) -> impl Iterator<Item = u64> {
+        (0..count).scan(ready, move |at, index| {
+            *at += self.step(start, index, waited);
+            Some(*at)
+        })
     }
 
     /// When the cloud has verified a round, and when its verdict has left.
@@ -240,14 +267,7 @@ impl Work<'_> {
         let mut rounds = Vec::new();
         while from != NOWHERE {
             let Kept { label, start, waited } = self.search.kept[from];
-            let steps = &self.instance.steps[start..start + tokens];
-            let ready: Vec<u64> = steps
-                .iter()
-                .scan(label.ready, |at, step| {
-                    *at += step;
-                    Some(*at)
-                })
-                .collect();
+            let ready: Vec<u64> = self.drafted(label.ready, start, tokens, waited).collect();
             let early = self.moves.early_uploads;
             let batches = batches::sizes(&self.testbed.uplink, label.uplink, &ready, early);
             rounds.push(ScriptedRound { start: start as u32, batches, guess });

@@ -126,7 +126,8 @@ impl<'a> Real<'a> {
         let (proposal, claim) = self.models.draft(step).map_err(failed(step.session))?;
         let profile = Arc::clone(&self.profile);
         let place = Place::OnPath(step.position());
-        let took = self.times(step.session).step(&profile, place).expect("drawn, not recorded");
+        let took = self.times(step.session).step(&profile, place, step.kind);
+        let took = took.expect("drawn, not recorded");
         Ok((proposal, claim, took))
     }
 

@@ -39,7 +39,7 @@ pub(crate) struct Truth {
     pub(crate) request: Request,
     /// Whether the draft proposes the target's token, its context being the target's text.
     pub(crate) matches: Vec<bool>,
-    /// Time of the draft step that proposes it.
+    /// Time of the draft step that proposes it, on the reference device.
     pub(crate) steps: Vec<Duration>,
     /// Of a pass that begins there: the server's overhead, and the GPU's base \[ms\].
     pub(crate) passes: Vec<(Duration, f64)>,
@@ -90,7 +90,7 @@ impl Texts {
                 (proposal, Place::OffPath { mismatch, offset })
             }
         };
-        Some((proposal, open.times.step(&self.profile, place)?))
+        Some((proposal, open.times.step(&self.profile, place, step.kind)?))
     }
 
     /// How long the prompt of `tokens` takes, by the draft and by the target.
@@ -108,7 +108,7 @@ impl Texts {
         for position in 0..budget {
             let OnPath { target, draft } = open.text.on_path(position);
             matches.push(draft.token == target);
-            let step = open.times.step(&self.profile, Place::OnPath(position));
+            let step = open.times.own_step(&self.profile, Place::OnPath(position));
             steps.push(step.expect("each position has a step"));
             passes.push(open.times.pass(&self.profile, position));
             if stop_ids.contains(&target) {
@@ -145,7 +145,7 @@ impl Texts {
             ..<_>::default()
         };
         let mut step =
-            |place| nanos(times.step(&self.profile, place).expect("drawn, not recorded"));
+            |place| nanos(times.own_step(&self.profile, place).expect("drawn, not recorded"));
         for position in 0..budget {
             let OnPath { target, draft } = text.on_path(position);
             recorded.positions.push((draft.token.0, target.0, draft.confidence));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use pipesd_core::device::DraftKind;
 use pipesd_core::ids::SessionId;
 use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::time::{Duration, from_millis};
@@ -67,20 +68,30 @@ impl Times {
         }
     }
 
-    /// The draft step at `place`, on the profile's device. None: not recorded.
-    pub(super) fn step(&mut self, profile: &Profile, place: Place) -> Option<Duration> {
+    /// A draft step of some kind at `place`, on the profile's device. None: not recorded.
+    pub(super) fn step(
+        &mut self,
+        profile: &Profile,
+        place: Place,
+        kind: DraftKind,
+    ) -> Option<Duration> {
+        Some(profile.draft.device.step(self.own_step(profile, place)?, kind))
+    }
+
+    /// The draft step at `place`, on the reference device: what a step is for has no part in it. None:
+    /// not recorded.
+    pub(super) fn own_step(&mut self, profile: &Profile, place: Place) -> Option<Duration> {
         match self {
             Self::Drawn(drawn) => {
                 let u = drawn.draft_draws.at(place.key()).uniform();
-                Some(profile.draft.step(u, drawn.draft_prompt_effect))
+                Some(profile.draft.own(u, drawn.draft_prompt_effect))
             }
             Self::Recorded { trace, number } => {
                 let timing = timing(trace, *number);
-                let recorded = match place {
+                match place {
                     Place::OnPath(position) => timing.step(position),
                     Place::OffPath { mismatch, offset } => timing.rollout_step(mismatch, offset),
-                };
-                recorded.map(|step| on_device(step, trace, profile.draft.added_ms))
+                }
             }
         }
     }
@@ -116,15 +127,4 @@ impl Times {
 
 fn timing(trace: &Trace, number: usize) -> &TextTiming {
     trace.text(number).timing.as_ref().expect("all texts of a timed trace have timings")
-}
-
-/// A recorded step on a device that adds `added_ms`: what the recording's own device has added is in
-/// it already.
-fn on_device(step: Duration, trace: &Trace, added_ms: f64) -> Duration {
-    let contained_ms = trace.timing.map_or(0.0, |timing| timing.device_added_ms);
-    if added_ms >= contained_ms {
-        step + from_millis(added_ms - contained_ms)
-    } else {
-        step.saturating_sub(from_millis(contained_ms - added_ms))
-    }
 }

@@ -2,8 +2,9 @@
 //! method is faster.
 
 use pipesd_core::cloud::CloudConfig;
+use pipesd_core::device::Device;
 use pipesd_core::seed::Seed;
-use pipesd_core::time::Duration;
+use pipesd_core::time::{Duration, as_millis};
 use pipesd_sim::bound::{
     EmptyNavs, Moves, NotComputed, achieve, clairvoyant, clairvoyant_from, decoding_starts,
     unshared,
@@ -25,6 +26,19 @@ fn bounded() -> impl Strategy<Value = (Setup, u64)> {
         .prop_map(|(setup, seed)| (Setup { edges: 1, ..setup }, seed))
 }
 
+/// On a padded device a schedule may hold a NAV request back, lest its verdict overtakes a guess: no
+/// script says so. Not where the trip of a NAV is longer than any guess.
+fn may_hold_back(setup: &Setup) -> bool {
+    let draft = &setup.profile.draft;
+    let longest_ms = draft.step.millis_at(0.999) + draft.prompt_sd_ms * 4.0;
+    let trip = |link: &LinkConfig| match link {
+        LinkConfig::Affine(config) => as_millis(config.startup + config.propagation),
+        LinkConfig::Packet(_) => 0.0,
+    };
+    matches!(draft.device, Device::Padded(_))
+        && trip(&setup.uplink) + trip(&setup.downlink) < longest_ms
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -36,9 +50,13 @@ proptest! {
             let result = achieve(&setup, Seed(seed), &bound).expect("a sound run");
             let events = result.recording.expect("asked for").events;
             let starts: Vec<_> = bound.requests.iter().map(|request| request.start).collect();
-            prop_assert_eq!(decoding_starts(&events), starts);
-            prop_assert_eq!(result.counts[0].decoding, bound.decoding);
             prop_assert_eq!(result.counts[0].output, bound.output_tokens);
+            if may_hold_back(&setup) {
+                prop_assert!(result.counts[0].decoding >= bound.decoding);
+            } else {
+                prop_assert_eq!(decoding_starts(&events), starts);
+                prop_assert_eq!(result.counts[0].decoding, bound.decoding);
+            }
         }
     }
 
@@ -73,14 +91,19 @@ fn nor_do_edges_that_share_a_cloud() {
 }
 
 #[test]
-fn nor_do_the_presets_on_a_shipped_profile() {
+fn nor_do_the_presets_on_a_shipped_profile_and_any_device() {
+    let ms = Duration::from_millis;
+    let devices = [Device::REFERENCE, Device::Padded(ms(159)), Device::Slowed(ms(84))];
     for (name, entry) in support::PRESETS {
-        for seed in 1..=4 {
-            let setup = support::paper(support::method(entry), 260);
+        for (seed, device) in (1..=4).flat_map(|seed| devices.map(|device| (seed, device))) {
+            let setup = support::on(device, support::paper(support::method(entry), 260));
             let result = run(&setup, Seed(seed)).expect("a sound run");
             let bound = clairvoyant(&setup, Seed(seed), EmptyNavs::Forbidden).expect("affine");
             assert!(bound.decoding < result.counts[0].decoding, "{name}, seed {seed}");
             assert_eq!(bound.output_tokens, result.counts[0].output);
+            assert!(!may_hold_back(&setup));
+            let achieved = achieve(&setup, Seed(seed), &bound).expect("a sound run");
+            assert_eq!(achieved.counts[0].decoding, bound.decoding, "{name}, {device:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ mod bound;
 mod canaries;
 mod closed_form;
 mod conservation;
+mod devices;
 mod draws;
 mod energy;
 mod export;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use pipesd_core::device::Device;
 use pipesd_core::seed::Seed;
-use pipesd_core::time::{as_millis, nanos};
+use pipesd_core::time::nanos;
 use pipesd_core::trace::Trace;
 use pipesd_sim::export::{self, ROLLOUT_STEPS_MIN};
 use pipesd_sim::measured::{self, MeasuredError, Measurements, Sample};
@@ -22,11 +23,11 @@ fn texts(profile: &Arc<Profile>) -> Trace {
 }
 
 /// `count` steps and as many passes over blocks of 1 to 8 tokens, drawn apart from any run's.
-fn measure(profile: &Profile, count: u64, added_ms: f64) -> Measurements {
+fn measure(profile: &Profile, count: u64) -> Measurements {
     let [mut steps, mut passes] = ["a step", "a pass"].map(|name| Seed(77).stream(name, 0));
     let draft_steps = (0..count).map(|key| {
-        let step_ms = as_millis(profile.draft.step(steps.at(key).uniform(), 0.0)) + added_ms;
-        Sample { tokens: 1, context: 150, ns: (step_ms * 1e6).round() as u64 }
+        let step = profile.draft.own(steps.at(key).uniform(), 0.0);
+        Sample { tokens: 1, context: 150, ns: nanos(step) }
     });
     let draft_steps = draft_steps.collect();
     let verifications = (0..count).map(|key| {
@@ -47,7 +48,6 @@ fn measure(profile: &Profile, count: u64, added_ms: f64) -> Measurements {
         description: "samples of a known profile".into(),
         source: "a test".into(),
         vocabulary: profile.vocabulary,
-        device_added_ms: added_ms,
         draft_steps,
         draft_prefills: vec![prefill(profile.draft.prefill_ms_per_token)],
         verifications,
@@ -58,31 +58,29 @@ fn measure(profile: &Profile, count: u64, added_ms: f64) -> Measurements {
 #[test]
 fn samples_of_a_known_profile_give_back_its_means() {
     let truth = Arc::new(support::humaneval());
-    for added_ms in [0.0, 20.0] {
-        let measured = measure(&truth, 4000, added_ms);
-        let fitted = measured::profile(&measured, &texts(&truth), "trace.json").expect("a profile");
-        // Four standard errors of 4000 draws: steps have sd 5.9 ms, passes 10.3 ms; the slope of a
-        // line over 1 to 8 tokens (sd 2.3) has a standard error of 0.071 ms.
-        let step = fitted.draft.step_ms.value.mean();
-        assert!((step - truth.draft.step.mean()).abs() < 0.4, "{step}, {added_ms} added");
-        let slope = fitted.verification.per_token_ms.value;
-        assert!((slope - truth.verification.per_token_ms).abs() < 0.29, "{slope}");
-        let pass = fitted.verification.base_ms.value.mean() + 4.5 * slope;
-        let true_pass = truth.overhead.mean()
-            + truth.verification.base.mean()
-            + 4.5 * truth.verification.per_token_ms;
-        assert!((pass - true_pass).abs() < 0.66, "{pass} {true_pass}");
-        assert!((fitted.draft.prefill_ms_per_token.value - 5.0).abs() < 1e-6);
-        assert!((fitted.verification.prefill_ms_per_token.value - 0.24).abs() < 1e-6);
-        assert!((fitted.overhead_ms.value.mean()).abs() < f64::EPSILON);
-        assert_eq!((fitted.prompt_tokens.value, fitted.output_tokens.value), (150, 130));
-    }
+    let measured = measure(&truth, 4000);
+    let fitted = measured::profile(&measured, &texts(&truth), "trace.json").expect("a profile");
+    // Four standard errors of 4000 draws: steps have sd 5.9 ms, passes 10.3 ms; the slope of a
+    // line over 1 to 8 tokens (sd 2.3) has a standard error of 0.071 ms.
+    let step = fitted.draft.step_ms.value.mean();
+    assert!((step - truth.draft.step.mean()).abs() < 0.4, "{step}");
+    let slope = fitted.verification.per_token_ms.value;
+    assert!((slope - truth.verification.per_token_ms).abs() < 0.29, "{slope}");
+    let pass = fitted.verification.base_ms.value.mean() + 4.5 * slope;
+    let true_pass = truth.overhead.mean()
+        + truth.verification.base.mean()
+        + 4.5 * truth.verification.per_token_ms;
+    assert!((pass - true_pass).abs() < 0.66, "{pass} {true_pass}");
+    assert!((fitted.draft.prefill_ms_per_token.value - 5.0).abs() < 1e-6);
+    assert!((fitted.verification.prefill_ms_per_token.value - 0.24).abs() < 1e-6);
+    assert!((fitted.overhead_ms.value.mean()).abs() < f64::EPSILON);
+    assert_eq!((fitted.prompt_tokens.value, fitted.output_tokens.value), (150, 130));
 }
 
 #[test]
 fn every_value_of_a_measured_profile_says_so_and_survives_its_file() {
     let truth = Arc::new(support::humaneval());
-    let fitted = measured::profile(&measure(&truth, 50, 0.0), &texts(&truth), "trace.json");
+    let fitted = measured::profile(&measure(&truth, 50), &texts(&truth), "trace.json");
     let fitted = fitted.expect("a profile");
     let text = toml::to_string(&fitted).expect("a profile is a table");
     assert_eq!(toml::from_str::<ProfileSpec>(&text).expect("what was written is read"), fitted);
@@ -95,7 +93,7 @@ fn every_value_of_a_measured_profile_says_so_and_survives_its_file() {
 #[test]
 fn a_run_without_steps_or_verifications_gives_no_profile() {
     let truth = Arc::new(support::humaneval());
-    let measured = measure(&truth, 50, 0.0);
+    let measured = measure(&truth, 50);
     let without = |change: fn(&mut Measurements)| {
         let mut measured = measured.clone();
         change(&mut measured);
@@ -111,8 +109,11 @@ fn a_run_without_steps_or_verifications_gives_no_profile() {
 fn time_per_token_on_a_measured_profile_is_that_on_the_true_one() {
     let truth = Arc::new(support::humaneval());
     let trace = Arc::new(texts(&truth));
-    let spec = measured::profile(&measure(&truth, 4000, 0.0), &trace, "trace.json");
-    let fitted = spec.expect("a profile").resolve(0.0, Some(Arc::clone(&trace))).expect("valid");
+    let spec = measured::profile(&measure(&truth, 4000), &trace, "trace.json");
+    let fitted = spec
+        .expect("a profile")
+        .resolve(Device::REFERENCE, Some(Arc::clone(&trace)))
+        .expect("valid");
     let exact = export::replaced(&truth, trace).expect("a valid trace");
     for entry in [VANILLA, EDGELLM, PIPESD] {
         let tpt_ms = |profile: &Profile| {

@@ -1,7 +1,9 @@
 //! The reference lines against closed forms.
 
 use pipesd_core::cloud::CloudConfig;
+use pipesd_core::device::Device;
 use pipesd_core::seed::Seed;
+use pipesd_core::time::Duration;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{LinkConfig, PacketConfig, Rate};
 use pipesd_sim::profile::{Profile, ProfileSpec};
@@ -60,11 +62,8 @@ fn users_of_one_cloud_take_turns() {
 fn a_slow_downlink_paces_the_stream() {
     // A reply takes 40 ms: the link is the bottleneck, after the first pass.
     let setup = setup(20, true);
-    let narrow = support::affine(
-        Rate::Constant(8_000 * 6),
-        core::time::Duration::ZERO,
-        core::time::Duration::from_millis(2),
-    );
+    let narrow =
+        support::affine(Rate::Constant(8_000 * 6), Duration::ZERO, Duration::from_millis(2));
     let affine = Setup { downlink: LinkConfig::Affine(narrow.clone()), ..setup.clone() };
     close(cloud_only(&affine, Seed(1)).tpt_ms, (30.0 + 20.0 * 40.0 + 2.0) / 20.0);
     // On packets, headers come on top.
@@ -72,7 +71,7 @@ fn a_slow_downlink_paces_the_stream() {
         rate: narrow.rate,
         startup: narrow.startup,
         propagation: narrow.propagation,
-        jitter: core::time::Duration::ZERO,
+        jitter: Duration::ZERO,
         loss: 0.0,
         queue_bytes: 64_000,
         abortable: false,
@@ -89,15 +88,24 @@ fn a_slow_downlink_paces_the_stream() {
 fn edge_only_is_as_measured_and_scales_with_the_device() {
     let spec = |file| -> ProfileSpec { toml::from_str(file).expect("a shipped profile") };
     let humaneval = spec(include_str!("../../../traces/profiles/humaneval.toml"));
-    let of = |spec: &ProfileSpec, added_ms| {
-        let profile = spec.resolve(added_ms, None).expect("valid");
+    let of = |spec: &ProfileSpec, device| {
+        let profile = spec.resolve(device, None).expect("valid");
         let setup = support::setup(support::method(support::VANILLA), profile, 130);
         edge_only(&setup)
     };
-    close(of(&humaneval, 0.0).expect("measured").tpt_ms, 167.9);
-    close(of(&humaneval, 44.3).expect("measured").tpt_ms, 2.0 * 167.9);
+    let ms = Duration::from_secs_f64;
+    close(of(&humaneval, Device::REFERENCE).expect("measured").tpt_ms, 167.9);
+    close(of(&humaneval, Device::Added(ms(0.0443))).expect("measured").tpt_ms, 2.0 * 167.9);
+    // A device that is slow at every step. No step of the profile's is as long as that: all are alike.
+    close(of(&humaneval, Device::Slowed(ms(0.443))).expect("measured").tpt_ms, 10.0 * 167.9);
+    // A padded one stands for it, and would not be faster alone because the emulation is at guesses.
+    let [padded, slowed] = [Device::Padded, Device::Slowed].map(|rule| rule(ms(0.05)));
+    let [padded, slowed] = [padded, slowed].map(|device| of(&humaneval, device));
+    assert_eq!(padded, slowed);
+    let slowed = slowed.expect("measured").tpt_ms;
+    assert!(slowed > 167.9 * 50.0 / 44.3, "some steps take longer than the floor: {slowed}");
     let unmeasured = ProfileSpec { edge_only_ms: None, ..humaneval };
-    assert_eq!(of(&unmeasured, 0.0), None);
+    assert_eq!(of(&unmeasured, Device::REFERENCE), None);
 }
 
 #[test]

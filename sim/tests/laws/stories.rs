@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use expect_test::{ExpectFile, expect_file};
+use pipesd_core::device::Device;
 use pipesd_core::edge::TuningConfig;
 use pipesd_core::event::{Event, Stamped};
 use pipesd_core::seed::Seed;
-use pipesd_core::time::Instant;
+use pipesd_core::time::{Duration, Instant};
 use pipesd_core::tuner::TunerConfig;
 use pipesd_sim::distribution::Latency;
 use pipesd_sim::link::{AffineConfig, LinkConfig};
@@ -50,6 +51,18 @@ fn tell_with(
     change: impl FnOnce(Setup) -> Setup,
     golden: &ExpectFile,
 ) {
+    let told = |event: &Event| !matches!(event, Event::DraftStarted { .. });
+    tell_of(told, entry, positions, change, golden);
+}
+
+/// The same of such events alone as are to be told.
+fn tell_of(
+    told: impl Fn(&Event) -> bool,
+    entry: &str,
+    positions: &[(u32, u32, f64)],
+    change: impl FnOnce(Setup) -> Setup,
+    golden: &ExpectFile,
+) {
     let profile = support::profile(support::text(positions));
     let setup = change(support::setup(support::method(entry), profile, 1));
     let events = support::record(&setup, 0).events;
@@ -58,7 +71,7 @@ fn tell_with(
     let zero = events[start].at;
     let lines: Vec<String> = events[start..]
         .iter()
-        .filter(|s| !matches!(s.event, Event::DraftStarted { .. }))
+        .filter(|s| told(&s.event))
         .map(|s| Stamped { at: Instant::ZERO + (s.at - zero), ..*s }.to_string())
         .collect();
     golden.assert_eq(&(lines.join("\n") + "\n"));
@@ -76,6 +89,34 @@ fn vanilla_with_a_rejection() {
 fn reused(unsure: u32) -> Vec<(u32, u32, f64)> {
     let confidence = |token| if token == 3 || token == unsure { 0.4 } else { 0.9 };
     (1..=12).map(|token| right(token, confidence(token))).collect()
+}
+
+#[test]
+fn a_padded_device_is_slow_where_nothing_sped_ahead() {
+    // Own steps of 10 ms, main ones padded to 25. The first round is wholly accepted and its guess #2
+    // right: what is drafted behind it is quick, also after the verdict. That round's last token is
+    // wrong: the next one begins quickly, and is slow from its second draft on.
+    let text = [right(1, 0.9), right(2, 0.4), right(3, 0.9), right(4, 0.9), right(5, 0.9)];
+    let text = [&text[..], &[right(6, 0.9), right(7, 0.9), right(8, 0.9)]].concat();
+    let text =
+        [&text[..], &[wrong(9, 0.4), right(10, 0.9), right(11, 0.9), right(12, 0.4)]].concat();
+    let text = [&text[..], &[right(13, 0.9)]].concat();
+    let told = |event: &Event| {
+        use Event::{
+            Committed, DraftStale, DraftStarted, Drafted, GuessResolved, Guessed, NavFired,
+            RoundResolved,
+        };
+        let drafts = matches!(
+            event,
+            DraftStarted { .. } | Drafted { .. } | Guessed { .. } | DraftStale { .. }
+        );
+        let verdicts =
+            matches!(event, NavFired { .. } | RoundResolved { .. } | GuessResolved { .. });
+        drafts || verdicts || matches!(event, Committed { .. })
+    };
+    let change = |setup| support::on(Device::Padded(Duration::from_millis(25)), setup);
+    let golden = expect_file!["golden/pipesd_padded.txt"];
+    tell_of(told, &pipesd(), &text, change, &golden);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pipesd_core::cloud::CloudConfig;
+use pipesd_core::device::Device;
 use pipesd_core::edge::{EdgeConfig, Outage, TuningConfig};
 use pipesd_core::event::{Endpoint, Event, Stamped};
 use pipesd_core::fault::FaultPlan;
@@ -81,7 +82,7 @@ pub(crate) fn profile(text: TextModel) -> Profile {
         draft: DraftLatency {
             step: Latency::Constant { mean: 10.0 },
             prompt_sd_ms: 0.0,
-            added_ms: 0.0,
+            device: Device::REFERENCE,
             prefill_ms_per_token: 1.0,
         },
         verification: VerificationLatency {
@@ -122,11 +123,18 @@ pub(crate) fn setup(method: Method, profile: Profile, tokens: u64) -> Setup {
     }
 }
 
+/// The setup on another device.
+pub(crate) fn on(device: Device, setup: Setup) -> Setup {
+    let mut profile = Profile::clone(&setup.profile);
+    profile.draft.device = device;
+    Setup { profile: Arc::new(profile), ..setup }
+}
+
 /// The HumanEval profile as it is shipped.
 pub(crate) fn humaneval() -> Profile {
     let file = include_str!("../../../traces/profiles/humaneval.toml");
     let spec: ProfileSpec = toml::from_str(file).expect("a shipped profile can be read");
-    spec.resolve(0.0, None).expect("a shipped profile is valid")
+    spec.resolve(Device::REFERENCE, None).expect("a shipped profile is valid")
 }
 
 /// The paper's S1: 20 Mbit/s up with 25 ms of start-up, 200 Mbit/s down.

@@ -74,8 +74,10 @@ impl Reader {
     fn read(&mut self, &Stamped { at, event, .. }: &Stamped) {
         match event {
             Event::DecodingStarted { .. } => self.mark = (at, None),
-            Event::DraftStarted { session, round, guess: false, .. }
-            | Event::Guessed { session, round, .. } => {
+            Event::DraftStarted { session, round, kind, .. } if !kind.is_guess() => {
+                self.open(session, round);
+            }
+            Event::Guessed { session, round, .. } => {
                 self.open(session, round);
             }
             Event::Drafted { session, round, confidence, .. } => {

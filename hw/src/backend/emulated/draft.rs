@@ -20,6 +20,8 @@ pub struct EmulatedDraft {
     open: BTreeMap<SessionId, Open>,
     /// The last payload's filler.
     filler: Option<(Payload, Option<Blob>)>,
+    /// To the last step, by the device.
+    added: Duration,
 }
 
 #[derive(Debug)]
@@ -35,10 +37,10 @@ impl EmulatedDraft {
     /// A model without sessions.
     #[must_use]
     pub const fn new(playback: Shared) -> Self {
-        Self { playback, open: BTreeMap::new(), filler: None }
+        Self { playback, open: BTreeMap::new(), filler: None, added: Duration::ZERO }
     }
 
-    /// The proposal, and how long the step took when it was recorded.
+    /// The proposal, and how long the step took when it was recorded, on the models' own device.
     fn propose(&mut self, step: &DraftStep) -> Result<(Proposal, Duration), ModelError> {
         let unknown = ModelError::UnknownSession(step.session);
         let open = self.open.get_mut(&step.session).ok_or(unknown)?;
@@ -68,7 +70,7 @@ impl EmulatedDraft {
             self.playback.count_past_rollout();
             return Err(ModelError::PastRollout { position });
         };
-        Ok((proposal, took + self.playback.device_added))
+        Ok((proposal, took))
     }
 }
 
@@ -99,11 +101,17 @@ impl DraftModel for EmulatedDraft {
 
     fn step(&mut self, step: &DraftStep) -> Result<(Proposal, Option<Claim>), ModelError> {
         let start = Instant::now();
-        let (proposal, took) = self.propose(step)?;
+        let (proposal, own) = self.propose(step)?;
+        let took = self.playback.device.step(own, step.kind);
+        self.added = (took - own).mul_f64(self.playback.pace);
         let filler = self.open.get(&step.session).and_then(|open| open.filler.as_ref());
         let claim = claim(filler, proposal.confidence);
         self.playback.finish(start, took);
         Ok((proposal, claim))
+    }
+
+    fn added_by_device(&self) -> Duration {
+        self.added
     }
 
     fn close(&mut self, session: SessionId) {

@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pipesd_core::blob::Blob;
+use pipesd_core::device::Device;
 use pipesd_core::ids::{SessionId, TokenId};
 use pipesd_core::message::Request;
 use pipesd_core::payload::{Payload, WireFormat};
-use pipesd_core::time::{Duration, from_millis};
+use pipesd_core::time::Duration;
 use pipesd_core::trace::{Trace, TraceText};
 use pipesd_core::verification::{Claim, Temperature};
 
@@ -47,8 +48,8 @@ pub struct Playback {
     /// Entries of the vocabulary: how much a distribution weighs.
     vocabulary: u32,
     latencies: Latencies,
-    /// What an emulated device adds to each draft step, at least: a trace may contain some of it.
-    device_added: Duration,
+    /// The device that draft steps are played on.
+    device: Device,
     /// Real time for a unit of recorded time; 1 but in tests.
     pace: f64,
     past_rollouts: AtomicU64,
@@ -70,16 +71,14 @@ impl Playback {
     ) -> Result<Self, pipesd_core::trace::TraceError> {
         trace.validate()?;
         let (past_rollouts, late) = (AtomicU64::new(0), Mutex::default());
-        let (device_added, pace) = (Duration::ZERO, 1.0);
-        Ok(Self { trace, vocabulary, latencies, device_added, pace, past_rollouts, late })
+        let (device, pace) = (Device::REFERENCE, 1.0);
+        Ok(Self { trace, vocabulary, latencies, device, pace, past_rollouts, late })
     }
 
-    /// The same on a device that adds `time` to each draft step. Of what the trace contains already
-    /// no more is added.
+    /// The same on another device than the one that the recorded times are of.
     #[must_use]
-    pub fn on_device(self, time: Duration) -> Self {
-        let contained = self.trace.timing.map_or(0.0, |timing| timing.device_added_ms);
-        Self { device_added: time.saturating_sub(from_millis(contained)), ..self }
+    pub fn on_device(self, device: Device) -> Self {
+        Self { device, ..self }
     }
 
     /// The same at another pace: recorded times are multiplied by `pace`. For tests.

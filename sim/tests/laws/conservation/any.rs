@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pipesd_core::cloud::CloudConfig;
+use pipesd_core::device::Device;
 use pipesd_core::edge::{EdgeConfig, TuningConfig};
 use pipesd_core::method::{
     Method, MethodSpec, PayloadName, Threshold, TriggerName, UploadName, Verification, WaitingName,
@@ -152,15 +153,25 @@ fn text() -> impl Strategy<Value = TraceText> {
     })
 }
 
+/// The reference device, or one that is slower at some or at all steps.
+fn device() -> impl Strategy<Value = Device> {
+    let rules: [fn(Duration) -> Device; 3] = [Device::Added, Device::Padded, Device::Slowed];
+    let time = select(vec![0_u64, 5, 30, 160]).prop_map(Duration::from_millis);
+    (select(rules.to_vec()), time).prop_map(|(rule, time)| rule(time))
+}
+
 fn profile() -> impl Strategy<Value = Profile> {
     let texts = prop::collection::vec(text(), 1..4);
     let ms = || select(vec![0.0, 1.0, 10.0, 44.5]);
     let noise = select(vec![0.0, 5.0]);
-    (texts, ms(), noise, ms(), ms(), ms()).prop_map(|(texts, step, sd, base, per_token, server)| {
+    let draft = (ms(), noise, device());
+    (texts, draft, ms(), ms(), ms()).prop_map(|(texts, draft, base, per_token, server)| {
+        let (step, sd, device) = draft;
         let profile = support::profile(TextModel::clone(&support::trace(texts)));
         Profile {
             draft: DraftLatency {
                 step: Latency::Normal { mean: step, sd, min: 0.0 },
+                device,
                 ..profile.draft
             },
             verification: VerificationLatency {
