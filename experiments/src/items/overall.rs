@@ -4,7 +4,7 @@
 use super::chance::{DEVIATIONS, SESSIONS_PCT, Verdict};
 use super::order::{self, Pair};
 use super::quantity::Quantity;
-use super::{Report, Role, Row, Table};
+use super::{Explained, Report, Role, Row, Table};
 
 /// Some cells of one item, and what is asked of their mean absolute error.
 struct Bar {
@@ -142,6 +142,23 @@ pub(crate) fn unlike<'a>(reports: &[&'a Report]) -> Vec<(&'a Report, &'a Row)> {
     rows.filter(|(_, row)| row.is_unlike()).collect()
 }
 
+/// Cells with one explanation, or without any.
+pub(crate) type Group<'a> = (Option<&'a Explained>, Vec<(&'a Report, &'a Row)>);
+
+/// Those cells by explanation: first those without one, then in the order of the items.
+pub(crate) fn unlike_by_explanation<'a>(reports: &[&'a Report]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'_>> = vec![(None, Vec::new())];
+    for (report, row) in unlike(reports) {
+        let explained = row.explained.as_ref();
+        match groups.iter_mut().find(|(known, _)| *known == explained) {
+            Some((_, cells)) => cells.push((report, row)),
+            None => groups.push((explained, vec![(report, row)])),
+        }
+    }
+    groups.retain(|(_, cells)| !cells.is_empty());
+    groups
+}
+
 /// Pairs of methods that the paper tells apart, by item.
 pub(crate) fn pairs<'a>(reports: &[&'a Report]) -> Vec<(&'a Report, Vec<Pair>)> {
     reports.iter().map(|&report| (report, order::told_apart(&report.rows))).collect()
@@ -216,19 +233,23 @@ fn place(report: &Report, row: &Row) -> String {
 /// The cells beyond both, each with its explanation, and the reversals.
 fn differences(reports: &[&Report]) -> String {
     let mut text = String::new();
-    let unlike = unlike(reports);
-    if !unlike.is_empty() {
+    for (explained, cells) in unlike_by_explanation(reports) {
+        let why = explained.map_or_else(
+            || "unexplained".to_owned(),
+            |Explained { why, evidence }| format!("{why} (evidence: {evidence})"),
+        );
         text.push_str(&format!(
-            "\nPredicted cells beyond {DEVIATIONS} chance deviations and {SESSIONS_PCT} %:\n"
+            "\nPredicted cells beyond {DEVIATIONS} chance deviations and {SESSIONS_PCT} %, {why}:\n"
         ));
+        for (report, row) in cells {
+            text.push_str(&format!("- {}: {}\n", place(report, row), row.text().trim_end()));
+        }
     }
-    for (report, row) in unlike {
-        let why = row.explained.as_ref().map_or("unexplained", |explained| &explained.why);
-        text.push_str(&format!("- {}: {}: {why}\n", place(report, row), row.text().trim_end()));
-    }
+    let mut heading = "\nIn another order than in the paper:\n";
     for (report, pairs) in pairs(reports) {
         for pair in pairs.iter().filter(|pair| pair.is_reversed()) {
-            text.push_str(&format!("- reversed: {}, {}\n", report.item, pair.words(true)));
+            text.push_str(std::mem::take(&mut heading));
+            text.push_str(&format!("- {}, {}\n", report.item, pair.words(true)));
         }
     }
     text
@@ -251,7 +272,7 @@ mod tests {
 
     use super::*;
     use crate::figures::ENERGY;
-    use crate::items::{Chance, Explained};
+    use crate::items::Chance;
     use crate::statistics::Statistic;
 
     fn row(method: &str, metric: &str, ours: f64, role: Role) -> Row {
@@ -363,12 +384,14 @@ mod tests {
         let said = text(&four).expect("cells");
         assert!(
             said.contains(
-                "- table7, humaneval, s1-laptop, pipesd, rollback_rate: 160.000 (100.000) +60.0 ±2.0 %!: \
-                 unexplained"
+                "5 %, unexplained:\n- table7, humaneval, s1-laptop, pipesd, rollback_rate: 160.000 \
+                 (100.000) +60.0 ±2.0 %!\n"
             ),
             "{said}"
         );
-        assert!(said.contains("-70.0 ±2.0 %!: another meter\n"), "{said}");
+        let (_, explained) =
+            said.split_once("another meter (evidence: its manual):\n").expect("said");
+        assert!(explained.ends_with("-70.0 ±2.0 %!\n\n"), "{said}");
         // In-sample cells and calibrations are not held to it.
         assert_eq!(unlike(&all).len(), 2);
     }

@@ -5,35 +5,35 @@
 use maud::{Markup, html};
 use pipesd_plots::names;
 
-use super::headline::place_name;
+use super::ask::{Quantity, and};
+use super::headline::{place_name, short_title};
 use super::{joined, prose, section, table, words};
 use crate::items::chance::{DEVIATIONS, SESSIONS_PCT};
 use crate::items::{Explained, Report, Role, Row, Table, overall};
 
 pub(super) fn markup(reports: &[&Report]) -> Markup {
-    let judged = reports.iter().flat_map(|report| &report.rows);
-    let judged =
-        judged.filter(|row| row.role == Role::Prediction && row.verdict().is_some()).count();
-    let unlike = overall::unlike(reports);
+    let kinds: Vec<String> =
+        Quantity::ALL.iter().filter_map(|kind| counted(reports, *kind)).collect();
+    let groups = overall::unlike_by_explanation(reports);
     let pairs = overall::pairs(reports);
     let told_apart: usize = pairs.iter().map(|(_, pairs)| pairs.len()).sum();
     let reversed: Vec<String> = pairs
         .iter()
         .flat_map(|(report, pairs)| {
             let reversed = pairs.iter().filter(|pair| pair.is_reversed());
-            reversed.map(|pair| format!("{}: {}", report_name(report), pair.words(true)))
+            reversed.map(|pair| format!("{}: {}", short_title(report), pair.words(true)))
         })
         .collect();
     html! {
-        @if judged > 0 {
+        @if !kinds.is_empty() {
             h3 #differences { "Where we differ" }
             p {
                 (joined(&format!(
-                    "Of {judged} predicted cells {} have an error larger than {DEVIATIONS} chance deviations \
-                     and {SESSIONS_PCT} % together.", unlike.len()
+                    "Predicted cells with an error larger than {DEVIATIONS} chance deviations and \
+                     {SESSIONS_PCT} % together: {}.", and(&kinds)
                 )))
             }
-            @for (explained, cells) in groups(&unlike) { (group(explained, &cells)) }
+            @for (explained, cells) in &groups { (group(*explained, cells)) }
             p {
                 (joined(&format!(
                     "Of {told_apart} pairs of methods that the paper has farther apart at one place than \
@@ -42,29 +42,26 @@ pub(super) fn markup(reports: &[&Report]) -> Markup {
                 )))
             }
             @if !reversed.is_empty() {
-                ul.notes { @for pair in &reversed { li { (words::text(pair)) } } }
+                @let list = html! { ul.notes { @for pair in &reversed { li { (words::text(pair)) } } } };
+                @if reversed.len() > LONG { (section::folded("In another order", &list)) } @else { (list) }
             }
         }
     }
 }
 
-type Cells<'a> = Vec<(&'a Report, &'a Row)>;
+/// A longer list of reversals is folded.
+const LONG: usize = 5;
 
-/// The cells by explanation: first those without one, then in the order of the items.
-fn groups<'a>(unlike: &[(&'a Report, &'a Row)]) -> Vec<(Option<&'a Explained>, Cells<'a>)> {
-    let mut groups: Vec<(Option<&Explained>, Cells<'_>)> = vec![(None, Vec::new())];
-    for &(report, row) in unlike {
-        let explained = row.explained.as_ref();
-        match groups.iter_mut().find(|(known, _)| *known == explained) {
-            Some((_, cells)) => cells.push((report, row)),
-            None => groups.push((explained, vec![(report, row)])),
-        }
-    }
-    groups.retain(|(_, cells)| !cells.is_empty());
-    groups
+/// `2 of 6 lengths and rates`; None where none is predicted beside a chance deviation.
+fn counted(reports: &[&Report], kind: Quantity) -> Option<String> {
+    let rows = reports.iter().flat_map(|report| &report.rows);
+    let judged = rows.filter(|row| row.role == Role::Prediction && row.verdict().is_some());
+    let judged: Vec<&Row> = judged.filter(|row| Quantity::of(row) == kind).collect();
+    let unlike = judged.iter().filter(|row| row.is_unlike()).count();
+    (!judged.is_empty()).then(|| format!("{unlike} of {} {}", judged.len(), kind.name()))
 }
 
-fn group(explained: Option<&Explained>, cells: &Cells<'_>) -> Markup {
+fn group(explained: Option<&Explained>, cells: &[(&Report, &Row)]) -> Markup {
     let count = if cells.len() == 1 { "1 cell".into() } else { format!("{} cells", cells.len()) };
     let mut lines =
         Table::new("Predicted cells beyond chance and sessions", &["cell", "figure", "ours"], 2);
@@ -80,10 +77,6 @@ fn group(explained: Option<&Explained>, cells: &Cells<'_>) -> Markup {
         }
         (section::folded(&name, &table::markup(&lines, "Where we differ")))
     }
-}
-
-fn report_name(report: &Report) -> &str {
-    super::headline::short_title(report)
 }
 
 #[cfg(test)]
@@ -112,7 +105,7 @@ mod tests {
         let text = markup(&[&one]).into_string();
         let at =
             |part: &str| text.find(part).unwrap_or_else(|| panic!("`{part}` is not in {text}"));
-        assert!(at("Of 3 predicted cells 2 have an error") < at("1 cell, unexplained"));
+        assert!(at("2 of 3 times per token") < at("1 cell, unexplained"));
         assert!(at("1 cell, unexplained") < at("<b>120</b>"), "{text}");
         assert!(at("<b>120</b>") < at("Their set-up changed."), "{text}");
         assert!(at("Evidence: ") < at("<b>150</b>") && !text.contains("<b>116</b>"), "{text}");

@@ -34,20 +34,23 @@ pub(super) fn markup(cells: &[Cell<'_>]) -> Markup {
                     }
                 }
                 @for (_, cells) in &items {
+                    @let levels = cells.len().min(LEVELS);
                     div.line {
                         span.label { (short_title(cells[0].0)) }
-                        span.lane {
+                        span.lane style={ "height:" (format!("{:.2}rem", height(levels))) } {
                             span.sessions style=(range(-SESSIONS_PCT, SESSIONS_PCT, limit)) {}
                             @for tick in ticks(limit) {
                                 span.rule.zero[tick == 0.0] style=(left(tick, limit)) {}
                             }
-                            @for (_, row, error) in cells {
+                            @for (index, (_, row, error)) in cells.iter().enumerate() {
                                 @if let Some(far) = row.chance_pct().map(|chance| DEVIATIONS * chance) {
-                                    span.chance style=(range(error - far, error + far, limit)) {}
+                                    @let across = range(error - far, error + far, limit);
+                                    span.chance style={ (across) ";" (top(index, levels)) } {}
                                 }
                             }
-                            @for (report, row, error) in cells {
-                                span.dot.(class(row.role)) style=(left(*error, limit))
+                            @for (index, (report, row, error)) in cells.iter().enumerate() {
+                                span.dot.(class(row.role))
+                                    style={ (left(*error, limit)) ";" (top(index, levels)) }
                                     title={ (place_name(report, row)) ": " (told(row, *error)) } {}
                             }
                         }
@@ -70,6 +73,19 @@ pub(super) fn markup(cells: &[Cell<'_>]) -> Markup {
             }
         }
     }
+}
+
+/// The dots of an item stand on so many levels at most, by turns: lines through them stay apart, and where
+/// an item has four methods each has its level.
+const LEVELS: usize = 4;
+
+/// The height of so many levels \[rem\].
+fn height(levels: usize) -> f64 {
+    0.8 + 0.9 * levels as f64
+}
+
+fn top(index: usize, levels: usize) -> String {
+    format!("top:{:.1}%", 100.0 * ((index % levels) as f64 + 0.7) / (levels as f64 + 0.4))
 }
 
 /// Where the axis ends on both sides \[%\]: the next ten beyond the largest error.
@@ -126,8 +142,11 @@ mod tests {
         );
         let cells = [(&one, &slow, 50.0), (&one, &fast, -20.0)];
         let text = markup(&cells).into_string();
-        assert!(text.contains("class=\"dot prediction\" style=\"left:100.00%\""), "{text}");
-        assert!(text.contains("class=\"dot sample\" style=\"left:30.00%\""), "{text}");
+        assert!(
+            text.contains("class=\"dot prediction\" style=\"left:100.00%;top:29.2%\""),
+            "{text}"
+        );
+        assert!(text.contains("class=\"dot sample\" style=\"left:30.00%;top:70.8%\""), "{text}");
         assert!(markup(&[]).into_string().is_empty());
     }
 
@@ -137,7 +156,10 @@ mod tests {
         let cell = with_chance(row("h", "hsl", 110.0, Some(100.0), Role::Prediction), 2.0);
         let text = markup(&[(&one, &cell, 10.0)]).into_string();
         // From 6 to 14 %, cut off at the lane's end, 10 %.
-        assert!(text.contains("class=\"chance\" style=\"left:80.00%;width:20.00%\""), "{text}");
+        assert!(
+            text.contains("class=\"chance\" style=\"left:80.00%;width:20.00%;top:50.0%\""),
+            "{text}"
+        );
         assert!(text.contains("class=\"sessions\" style=\"left:25.00%;width:50.00%\""), "{text}");
         assert!(text.contains("+10.0 ±2.0 %"), "{text}");
     }
