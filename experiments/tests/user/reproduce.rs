@@ -236,3 +236,28 @@ fn table_1_has_its_cells_roles_and_order() {
         assert!(readme.contains(&line), "the README's Table 1 lacks: {line}");
     }
 }
+
+/// Table 7's deviations for five prompts, told by runs of five and by runs of eight: alike within what a
+/// deviation over a hundred runs is known to.
+#[test]
+fn chance_does_not_depend_on_how_many_prompts_a_run_has() {
+    let chance = |tokens: &str| -> Vec<f64> {
+        let out = folder(&format!("chance-{tokens}"));
+        let arguments = ["reproduce", "table7", "--json", "--tokens", tokens, "--out", text(&out)];
+        let table = json(&stdout(&arguments));
+        let rows = table["rows"].as_array().expect("rows");
+        let rows = rows.iter().filter(|row| row["chance"]["sd"].is_number());
+        rows.map(|row| {
+            assert_eq!(row["chance"]["prompts"], 5, "{row}");
+            row["chance"]["sd"].as_f64().expect("a number")
+        })
+        .collect()
+    };
+    let (five, eight) = (chance("650"), chance("1040"));
+    assert_eq!(five.len(), 28);
+    let ratios: Vec<f64> = five.iter().zip(&eight).map(|(five, eight)| five / eight).collect();
+    // 10 % is the standard error of one such ratio; figures of one method hang together.
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    assert!((0.9..1.1).contains(&mean), "{mean}: {ratios:?}");
+    assert!(ratios.iter().all(|ratio| (0.6..1.6).contains(ratio)), "{ratios:?}");
+}

@@ -66,11 +66,8 @@ pub(super) const fn letter(row: &Row) -> &'static str {
 
 /// What the letters of some rows stand for; none if they have none.
 pub(super) fn letters_note(rows: &[&Row]) -> Vec<String> {
-    let meanings = [
-        ("c", "c: calibrated"),
-        ("i", "i: in sample"),
-        ("n", "n: not counted, its settings are not published"),
-    ];
+    let meanings =
+        [("c", "c: calibrated"), ("i", "i: in sample"), ("n", "n: settings not published")];
     let used = |letter: &str| rows.iter().any(|row| self::letter(row) == letter);
     let used = meanings.iter().filter(|(letter, _)| used(letter)).map(|(_, meaning)| *meaning);
     let mut words: Vec<&str> = used.collect();
