@@ -43,7 +43,7 @@ pub(super) fn markup(reports: &[&Report]) -> Markup {
             }
             @if !reversed.is_empty() {
                 @let list = html! { ul.notes { @for pair in &reversed { li { (words::text(pair)) } } } };
-                @if reversed.len() > LONG { (section::folded("In another order", &list)) } @else { (list) }
+                @if reversed.len() > LONG { (section::folded(&format!("{} pairs", reversed.len()), &list)) } @else { (list) }
             }
         }
     }
@@ -63,19 +63,27 @@ fn counted(reports: &[&Report], kind: Quantity) -> Option<String> {
 
 fn group(explained: Option<&Explained>, cells: &[(&Report, &Row)]) -> Markup {
     let count = if cells.len() == 1 { "1 cell".into() } else { format!("{} cells", cells.len()) };
-    let mut lines =
-        Table::new("Predicted cells beyond chance and sessions", &["cell", "figure", "ours"], 2);
+    let name = if explained.is_some() { count } else { format!("{count}, unexplained") };
+    let caption =
+        if explained.is_some() { "Predicted cells beyond chance and sessions" } else { &name };
+    let mut lines = Table::new(caption, &["cell", "figure", "ours"], 2);
     lines.rows.extend(cells.iter().map(|(report, row)| {
         vec![place_name(report, row), names::metric(&row.metric), row.text()]
     }));
-    let name = if explained.is_some() { count } else { format!("{count}, unexplained") };
+    let shown = table::markup(&lines, "Where we differ");
     html! {
         @if let Some(Explained { why, evidence }) = explained {
             p.explained {
-                (prose(&section::sentence(why))) " " span.quiet { "Evidence: " (prose(&section::sentence(evidence))) }
+                (prose(&section::sentence(why))) " "
+                span.quiet { "Evidence: " (prose(&section::sentence(evidence))) }
             }
         }
-        (section::folded(&name, &table::markup(&lines, "Where we differ")))
+        // A tall table is folded as it is.
+        @if explained.is_some() && lines.rows.len() <= table::TALL {
+            (section::folded(&name, &shown))
+        } @else {
+            (shown)
+        }
     }
 }
 
