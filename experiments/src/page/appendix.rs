@@ -20,7 +20,8 @@ pub(super) fn markup(origin: &Origin, reports: &[&Report]) -> Markup {
             p {
                 "Every cell with a published value is one of these: the value itself was fitted \
                  (calibration), rounds of the same runs went into the profile (in sample), nothing \
-                 of it was used (prediction), or the paper does not give its settings (not counted). No parameter belongs to one method or to one cell."
+                 of it was used (prediction), or the paper does not give its settings \
+                 (not counted). No parameter belongs to one method or to one cell."
             }
             @if !roles.rows.is_empty() { (table::markup(&roles, "Appendix")) }
             h3 { "The values of the profiles and scenarios" }

@@ -43,7 +43,8 @@ pub(super) fn markup(reports: &[&Report]) -> Markup {
             }
             @if !reversed.is_empty() {
                 @let list = html! { ul.notes { @for pair in &reversed { li { (words::text(pair)) } } } };
-                @if reversed.len() > LONG { (section::folded(&format!("{} pairs", reversed.len()), &list)) } @else { (list) }
+                @let name = format!("{} pairs", reversed.len());
+                @if reversed.len() > LONG { (section::folded(&name, &list)) } @else { (list) }
             }
         }
     }

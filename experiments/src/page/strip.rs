@@ -61,8 +61,8 @@ pub(super) fn markup(cells: &[Cell<'_>]) -> Markup {
                 "Errors of the times per token in percent of the paper’s, a dot for each cell; left of zero \
                  we are faster than the paper. The line through a dot reaches " (DEVIATIONS) " chance \
                  deviations to either side: where it meets zero, the paper’s few prompts account for the \
-                 error. In the shaded band, ±" (SESSIONS_PCT) " %, the authors’ own sessions differ. An item’s cells take turns on up to four \
-                 levels, one for each method where it has four. "
+                 error. In the shaded band, ±" (SESSIONS_PCT) " %, the authors’ own sessions differ. An \
+                 item’s cells take turns on up to four levels, one for each method where it has four. "
                 span.legend {
                     span { span.dot.prediction {} " predicted" }
                     span { span.dot.sample {} " in sample" }
