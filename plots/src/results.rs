@@ -4,8 +4,13 @@ use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord};
 
+/// The format of result files, in each of their lines. 1: without the columns
+/// `format`, `prompts`, `chance_sd` and `z`; 2: with them, and with the role `not_counted`.
+pub const FORMAT: u32 = 2;
+
 /// The columns of a result file. A file may have more, and in any order; it must have these.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 23] = [
+    "format",
     "item",
     "dataset",
     "scenario",
@@ -20,6 +25,9 @@ pub const COLUMNS: [&str; 19] = [
     "ci95_high",
     "paper",
     "role",
+    "prompts",
+    "chance_sd",
+    "z",
     "seed",
     "seeds",
     "tokens",
@@ -36,6 +44,8 @@ pub enum Role {
     InSample,
     /// Neither.
     Prediction,
+    /// The paper does not give the settings that its value was measured with.
+    NotCounted,
     /// A deployment mode or a bound beside the methods.
     Reference,
     /// The paper has nothing of the kind.
@@ -48,6 +58,7 @@ impl Role {
             "calibration" => Self::Calibration,
             "in_sample" => Self::InSample,
             "prediction" => Self::Prediction,
+            "not_counted" => Self::NotCounted,
             "reference" => Self::Reference,
             "ours" => Self::Ours,
             _ => return None,
@@ -86,6 +97,12 @@ pub struct Row {
     pub paper: Option<f64>,
     /// What the row is to the comparison.
     pub role: Option<Role>,
+    /// Prompts that the published value is a mean over.
+    pub prompts: Option<u64>,
+    /// Standard deviation that our mean over so many prompts has by chance.
+    pub chance_sd: Option<f64>,
+    /// Our mean less the published value, in such deviations.
+    pub z: Option<f64>,
     /// The first seed.
     pub seed: Option<u64>,
     /// How many seeds.
@@ -127,6 +144,20 @@ pub enum ResultsError {
         /// What is wrong with it.
         message: String,
     },
+    /// It is of another format.
+    #[error(
+        "{}: line {line}: a result file of format {found}, and this program reads format {FORMAT}: make \
+         the file again (`pipesd reproduce ITEM`)",
+        .file.display()
+    )]
+    OtherFormat {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// The file's format.
+        found: String,
+    },
     /// A column is missing.
     #[error("{}: line 1: there is no column `{column}`", .file.display())]
     NoColumn {
@@ -165,7 +196,8 @@ pub fn read(path: &Path) -> Result<Vec<Row>, ResultsError> {
 /// Reads the text of a result file; `path` is for the errors alone.
 ///
 /// # Errors
-/// If it is not CSV, lacks a column of [`COLUMNS`], or a cell is no number, no role, or infinite.
+/// If it is not CSV, is of another format than [`FORMAT`], lacks a column of [`COLUMNS`], or a cell is no
+/// number, no role, or infinite.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<Row>, ResultsError> {
     let malformed = |error: &csv::Error| ResultsError::Malformed {
         file: path.to_path_buf(),
@@ -179,6 +211,10 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<Row>, ResultsError> {
     };
     let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| malformed(&error))?.clone();
+    if header.iter().all(|name| name != "format") && header.iter().any(|name| name == "item") {
+        let (file, found) = (path.to_path_buf(), "1".to_owned());
+        return Err(ResultsError::OtherFormat { file, line: 1, found });
+    }
     let mut places = [0; COLUMNS.len()];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
         *place = header
@@ -239,7 +275,11 @@ impl Cells<'_> {
 
     fn row(&self) -> Result<Row, ResultsError> {
         let text = |column| self.text(column).to_owned();
-        let roles = "one of calibration, in_sample, prediction, reference, ours";
+        if self.text("format") != FORMAT.to_string() {
+            let (file, line) = (self.path.to_path_buf(), self.line);
+            return Err(ResultsError::OtherFormat { file, line, found: text("format") });
+        }
+        let roles = "one of calibration, in_sample, prediction, not_counted, reference, ours";
         Ok(Row {
             item: text("item"),
             dataset: text("dataset"),
@@ -255,6 +295,9 @@ impl Cells<'_> {
             ci95_high: self.number("ci95_high")?,
             paper: self.number("paper")?,
             role: self.parsed("role", roles, Role::parse)?,
+            prompts: self.count("prompts")?,
+            chance_sd: self.number("chance_sd")?,
+            z: self.number("z")?,
             seed: self.count("seed")?,
             seeds: self.count("seeds")?,
             tokens: self.count("tokens")?,
@@ -268,8 +311,8 @@ impl Cells<'_> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "item,dataset,scenario,variant,x,y,method,metric,mean,sd,ci95_low,ci95_high,\
-                        paper,role,seed,seeds,tokens,version,command\n";
+    const HEAD: &str = "format,item,dataset,scenario,variant,x,y,method,metric,mean,sd,ci95_low,\
+                        ci95_high,paper,role,prompts,chance_sd,z,seed,seeds,tokens,version,command\n";
 
     fn parsed(lines: &str) -> Result<Vec<Row>, String> {
         let text = format!("{HEAD}{lines}");
@@ -278,13 +321,14 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_in_any_order() {
-        let line = "fig5,humaneval,s1-laptop,,10,,hsl,tpt_ms,246.3,5.7,245,247.5,243.7,prediction,\
-                    1,8,1000,0.1.0,\"pipesd simulate --set a=1,b\"";
+        let line = "2,fig5,humaneval,s1-laptop,,10,,hsl,tpt_ms,246.3,5.7,245,247.5,243.7,prediction,\
+                    10,5.1,0.5,1,8,1000,0.1.0,\"pipesd simulate --set a=1,b\"";
         let rows = parsed(line).expect("it is fine");
         let row = &rows[0];
         assert_eq!((row.x, row.y, row.mean), (Some(10.), None, Some(246.3)));
         assert_eq!(row.interval(), Some((245., 247.5)));
         assert_eq!((row.role, row.seeds), (Some(Role::Prediction), Some(8)));
+        assert_eq!((row.prompts, row.chance_sd, row.z), (Some(10), Some(5.1), Some(0.5)));
         assert_eq!(row.command, "pipesd simulate --set a=1,b");
         // The columns turned round: the same rows.
         let turn = |line: &str| {
@@ -300,29 +344,50 @@ mod tests {
 
     #[test]
     fn bad_files_are_errors_that_say_where() {
-        let empty = ",".repeat(COLUMNS.len() - 1);
-        let cell = |index: usize, text: &str| {
-            let mut cells = vec![""; COLUMNS.len()];
-            cells[index] = text;
+        let empty = format!("{FORMAT}{}", ",".repeat(COLUMNS.len() - 1));
+        let cell = |column: &str, text: &str| {
+            let value = |name: &&str| match *name {
+                name if name == column => text.to_owned(),
+                "format" => FORMAT.to_string(),
+                _ => String::new(),
+            };
+            let cells: Vec<String> = COLUMNS.iter().map(value).collect();
             format!("{empty}\n{}\n", cells.join(","))
         };
         for (lines, message) in [
-            (cell(8, "fast"), "line 3, column `mean`: `fast` is not a finite number"),
-            (cell(4, "inf"), "line 3, column `x`: `inf` is not a finite number"),
-            (cell(15, "1.5"), "line 3, column `seeds`: `1.5` is not a whole number"),
+            (cell("mean", "fast"), "line 3, column `mean`: `fast` is not a finite number"),
+            (cell("x", "inf"), "line 3, column `x`: `inf` is not a finite number"),
+            (cell("seeds", "1.5"), "line 3, column `seeds`: `1.5` is not a whole number"),
             (
-                cell(13, "guess"),
+                cell("role", "guess"),
                 "line 3, column `role`: `guess` is not one of calibration, in_sample, \
                  prediction, reference, ours",
             ),
-            (format!("{empty}\na,b\n"), "line 3: 2 cells, where line 1 has 19"),
+            (format!("{empty}\na,b\n"), "line 3: 2 cells, where line 1 has 23"),
         ] {
             let error = parsed(&lines).expect_err(message);
             assert_eq!(error, format!("results/fig5/rows.csv: {message}"));
         }
-        let error = parse("item,dataset\n", Path::new("a.csv")).expect_err("columns are missing");
+        let error =
+            parse("format,item,dataset\n", Path::new("a.csv")).expect_err("columns are missing");
         assert_eq!(error.to_string(), "a.csv: line 1: there is no column `scenario`");
         let error = read(Path::new("no/such/rows.csv")).expect_err("there is no such file");
         assert!(error.to_string().starts_with("no/such/rows.csv: "), "{error}");
+    }
+
+    #[test]
+    fn files_of_other_formats_are_refused_by_name() {
+        let before = HEAD.replace("format,", "").replace("prompts,chance_sd,z,", "");
+        let error = parse(&before, Path::new("old/rows.csv")).expect_err("an older file");
+        let said = error.to_string();
+        assert!(
+            said.starts_with("old/rows.csv: line 1: a result file of format 1, ")
+                && said.contains("reads format 2")
+                && said.contains("`pipesd reproduce ITEM`"),
+            "{said}"
+        );
+        let later = format!("3{}\n", ",".repeat(COLUMNS.len() - 1));
+        let said = parsed(&later).expect_err("a later file");
+        assert!(said.contains("line 2: a result file of format 3"), "{said}");
     }
 }

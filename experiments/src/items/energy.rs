@@ -52,10 +52,11 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
             let fitted = plan.fitted_on.contains(method);
             let role = if fitted { Role::Calibration } else { Role::Prediction };
             let (ours, paper) = (Statistic::of(&joules), published(simulated));
-            let mut row =
+            let row =
                 comparison::row(place, method, metric.key(), ours, paper, role, String::new());
-            row.variant = Some(FITTED.into());
-            line.push(comparison::cell_text(&row, metric));
+            let row = Row { variant: Some(FITTED.into()), ..row };
+            let row = comparison::with_chance(&plan.comparison, simulated, row);
+            line.push(row.text());
             report.rows.push(row);
         }
         table.rows.push(line);
@@ -185,7 +186,8 @@ fn per_accepted(plan: &Plan, compared: &[Compared], report: &mut Report) -> Resu
     let mut table = Table::new(caption, &header, 1);
     for Compared { place, methods } in compared {
         let mut line = vec![place.profile.clone()];
-        for Simulated { cell, runs, .. } in methods {
+        for simulated in methods {
+            let Simulated { cell, runs, .. } = simulated;
             let joules = |run: &comparison::Run| {
                 // Output tokens for each accepted one.
                 let outputs = run.summary.tpt_accepted_ms? / run.summary.tpt_ms;
@@ -196,9 +198,10 @@ fn per_accepted(plan: &Plan, compared: &[Compared], report: &mut Report) -> Resu
             let (ours, paper) = (Statistic::of(&joules), plan.comparison.published(cell, metric));
             let role = plan.comparison.role(cell, metric);
             let (method, name) = (&cell.method, "energy_j_per_100_accepted_cloud_active");
-            let mut row = comparison::row(place, method, name, ours, paper, role, String::new());
-            row.variant = Some(SAMPLES.into());
-            line.push(comparison::cell_text(&row, metric));
+            let row = comparison::row(place, method, name, ours, paper, role, String::new());
+            let row = Row { variant: Some(SAMPLES.into()), ..row };
+            let row = comparison::judged(&plan.comparison, simulated, metric, row);
+            line.push(row.text());
             report.rows.push(row);
         }
         table.rows.push(line);

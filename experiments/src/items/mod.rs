@@ -2,14 +2,17 @@
 //! `experiments/plans/`) of one kind, and gives a [`Report`].
 
 mod break_even;
+pub(crate) mod chance;
 mod comparison;
 mod energy;
 #[cfg(feature = "live")]
 mod live_cells;
 mod monitor;
+pub(crate) mod order;
 mod over_time;
 pub(crate) mod overall;
 mod overheads;
+pub(crate) mod quantity;
 mod recorded;
 mod report;
 mod tuners;
@@ -17,11 +20,12 @@ mod tuners;
 use anyhow::Result;
 use serde::Deserialize;
 
+pub(crate) use self::chance::Chance;
 #[cfg(feature = "live")]
 pub(crate) use self::live_cells::{LiveCell, table1_cells};
 #[cfg(test)]
 pub(crate) use self::report::Measured;
-pub(crate) use self::report::{Report, Role, Row, Table};
+pub(crate) use self::report::{Explained, Report, Role, Row, Table};
 use crate::keep::Checkpoint;
 
 /// The shipped plans in the order of the paper.

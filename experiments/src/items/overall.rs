@@ -1,106 +1,269 @@
-//! How far the predictions are from the paper over several items at once.
+//! How far predictions are from the paper over all items at once: mean errors beside what is asked of
+//! them, the cells that neither chance nor sessions account for, and methods in another order.
 
-use super::{Report, Role, Table};
-use crate::figures::ENERGY;
+use super::chance::{DEVIATIONS, SESSIONS_PCT, Verdict};
+use super::order::{self, Pair};
+use super::quantity::Quantity;
+use super::{Explained, Report, Role, Row, Table};
 
-/// The row of all times together.
-pub(crate) const TOGETHER: &str = "together";
+/// Some cells of one item, and what is asked of their mean absolute error.
+struct Bar {
+    /// The cells, for people.
+    what: &'static str,
+    item: &'static str,
+    dataset: &'static str,
+    quantity: Quantity,
+    /// The bar \[%\]; None: nothing is asked.
+    most: Option<f64>,
+}
 
-/// The items whose predicted HumanEval cells are judged together.
-const ITEMS: [&str; 4] = ["table1", "table6", "table7", "fig5"];
+const fn bar(
+    what: &'static str,
+    item: &'static str,
+    dataset: &'static str,
+    quantity: Quantity,
+    most: Option<f64>,
+) -> Bar {
+    Bar { what, item, dataset, quantity, most }
+}
 
-/// What is asked of the mean absolute error \[%\].
-const BAR: f64 = 8.0;
+const BARS: [Bar; 9] = [
+    bar("Table 1, HumanEval", "table1", "humaneval", Quantity::Times, Some(4.0)),
+    bar("Table 1, GSM8K", "table1", "gsm8k", Quantity::Times, Some(7.0)),
+    bar("Fig. 5, times", "fig5", "humaneval", Quantity::Times, Some(4.0)),
+    bar("Table 7, times", "table7", "humaneval", Quantity::Times, Some(6.0)),
+    bar("Table 7, lengths and rates", "table7", "humaneval", Quantity::Rates, None),
+    bar("Table 6", "table6", "humaneval", Quantity::Times, None),
+    bar("Fig. 5, energies", "fig5", "humaneval", Quantity::Energies, None),
+    bar("Table 2, HumanEval", "table2", "humaneval", Quantity::Energies, None),
+    bar("Table 2, GSM8K", "table2", "gsm8k", Quantity::Energies, None),
+];
 
-/// Absolute errors \[%\] of cells on HumanEval.
-#[derive(Default)]
-struct Errors {
-    /// Times per token by item, predicted.
-    times: [Vec<f64>; ITEMS.len()],
-    /// Of all items, in sample by EdgeLLM's confidences and settings alone.
-    edgellm_times: Vec<f64>,
-    /// Table 7's lengths and rates.
-    rates: Vec<f64>,
-    edgellm_rates: Vec<f64>,
-    /// Fig. 5b's.
-    energies: Vec<f64>,
+/// Absolute errors \[%\] of some cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Errors {
+    /// Of predictions.
+    pub(crate) predicted: Vec<f64>,
+    /// Of cells in sample.
+    in_sample: Vec<f64>,
 }
 
 impl Errors {
-    fn of(reports: &[Report]) -> Option<Self> {
-        let mut errors = Self::default();
-        for (index, item) in ITEMS.into_iter().enumerate() {
-            let report = reports.iter().find(|report| report.item == item)?;
-            for row in report.rows.iter().filter(|row| row.dataset == "humaneval") {
-                let predicted = row.role == Role::Prediction;
-                let edgellm = row.role == Role::InSample && row.method == "edgellm";
-                let Some(error) = row.error_pct().map(f64::abs) else { continue };
-                let (times, rates) = match (predicted, edgellm) {
-                    (true, _) => (&mut errors.times[index], &mut errors.rates),
-                    (_, true) => (&mut errors.edgellm_times, &mut errors.edgellm_rates),
-                    _ => continue,
-                };
-                if row.metric == "tpt_ms" {
-                    times.push(error);
-                } else if !row.metric.starts_with(ENERGY) {
-                    rates.push(error);
-                } else if predicted {
-                    errors.energies.push(error);
-                }
-            }
+    fn of(report: &Report, keep: impl Fn(&Row) -> bool) -> Self {
+        let errors = |role: Role| {
+            let rows = report.rows.iter().filter(|row| row.role == role && keep(row));
+            rows.filter_map(Row::error_pct).map(f64::abs).collect()
+        };
+        Self { predicted: errors(Role::Prediction), in_sample: errors(Role::InSample) }
+    }
+
+    /// With those of other cells.
+    fn and(&self, others: &Self) -> Self {
+        Self {
+            predicted: [&self.predicted[..], &others.predicted].concat(),
+            in_sample: [&self.in_sample[..], &others.in_sample].concat(),
         }
-        Some(errors)
     }
 }
 
-/// Mean absolute error and number of the predicted cells on HumanEval: the times per token of each of
-/// [`ITEMS`] and of all together, and what joins them if more is counted. None unless all four are
-/// there.
-pub(crate) fn table(reports: &[Report]) -> Option<Table> {
-    let Errors { times, edgellm_times, rates, edgellm_rates, energies } = Errors::of(reports)?;
-    let all = times.concat();
-    let with_edgellm = [&all[..], &edgellm_times].concat();
-    let with_rates = [&all[..], &rates].concat();
-    let with_both = [&with_edgellm[..], &rates, &edgellm_rates].concat();
-    let verdict = |errors: &[f64]| {
-        let word = if mean(errors) <= BAR { "met" } else { "missed" };
-        format!("{word} ({:.1} %, {} cells)", mean(errors), errors.len())
-    };
+/// What is asked of some cells, and what they are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Judged {
+    /// The cells, for people.
+    pub(crate) what: &'static str,
+    pub(crate) errors: Errors,
+    /// The most that their mean may be \[%\].
+    pub(crate) most: Option<f64>,
+}
+
+impl Judged {
+    /// The mean absolute error of the predictions \[%\]; None: there are none.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        mean(&self.errors.predicted)
+    }
+
+    /// Whether it is met, if something is asked of predictions that are there.
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        Some(self.mean()? <= self.most?)
+    }
+
+    fn line(&self) -> Vec<String> {
+        let Errors { predicted, in_sample } = &self.errors;
+        let all = [&predicted[..], in_sample].concat();
+        let asked = match (self.most, self.is_met()) {
+            (Some(most), Some(met)) => format!("{most} %: {}", if met { "met" } else { "missed" }),
+            (Some(most), None) => format!("{most} %: no cell"),
+            (None, _) => String::new(),
+        };
+        let mean =
+            |errors: &[f64]| mean(errors).map_or("none".into(), |mean| format!("{mean:.1} %"));
+        let (predictions, cells) = (predicted.len().to_string(), all.len().to_string());
+        vec![self.what.to_owned(), mean(predicted), predictions, asked, mean(&all), cells]
+    }
+}
+
+/// The items whose times per token on HumanEval are also seen together.
+const TOGETHER: [&str; 4] = ["table1", "table6", "table7", "fig5"];
+
+/// All that is asked of those items that are there; cells without a published value are in none.
+pub(crate) fn judged(reports: &[&Report]) -> Vec<Judged> {
+    let report = |name: &str| reports.iter().copied().find(|report| report.item == name);
+    let mut judged = Vec::new();
+    for Bar { what, item, dataset, quantity, most } in &BARS {
+        let Some(report) = report(item) else { continue };
+        let keep = |row: &Row| row.dataset == *dataset && Quantity::of(row) == *quantity;
+        let errors = Errors::of(report, keep);
+        if errors != Errors::default() {
+            judged.push(Judged { what, errors, most: *most });
+        }
+    }
+    let all: Option<Vec<&Report>> = TOGETHER.iter().map(|name| report(name)).collect();
+    if let Some(all) = all {
+        let of = |quantity: Quantity| {
+            let keep = |row: &Row| row.dataset == "humaneval" && Quantity::of(row) == quantity;
+            all.iter().fold(Errors::default(), |sum, report| sum.and(&Errors::of(report, keep)))
+        };
+        let [times, rates, energies] = Quantity::ALL.map(of);
+        let with_rates = times.and(&rates);
+        for (what, errors) in [
+            ("Tables 1, 6, 7, Fig. 5, HumanEval: times", times),
+            ("... times, lengths and rates", with_rates.clone()),
+            ("... times, lengths, rates and Fig. 5's energies", with_rates.and(&energies)),
+        ] {
+            judged.push(Judged { what, errors, most: None });
+        }
+    }
+    judged
+}
+
+/// Predicted cells that neither chance nor the differences between the authors' sessions account for.
+pub(crate) fn unlike<'a>(reports: &[&'a Report]) -> Vec<(&'a Report, &'a Row)> {
+    let rows = reports.iter().flat_map(|&report| report.rows.iter().map(move |row| (report, row)));
+    rows.filter(|(_, row)| row.is_unlike()).collect()
+}
+
+/// Cells with one explanation, or without any.
+pub(crate) type Group<'a> = (Option<&'a Explained>, Vec<(&'a Report, &'a Row)>);
+
+/// Those cells by explanation: first those without one, then in the order of the items.
+pub(crate) fn unlike_by_explanation<'a>(reports: &[&'a Report]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'_>> = vec![(None, Vec::new())];
+    for (report, row) in unlike(reports) {
+        let explained = row.explained.as_ref();
+        match groups.iter_mut().find(|(known, _)| *known == explained) {
+            Some((_, cells)) => cells.push((report, row)),
+            None => groups.push((explained, vec![(report, row)])),
+        }
+    }
+    groups.retain(|(_, cells)| !cells.is_empty());
+    groups
+}
+
+/// Pairs of methods that the paper tells apart, by item.
+pub(crate) fn pairs<'a>(reports: &[&'a Report]) -> Vec<(&'a Report, Vec<Pair>)> {
+    reports.iter().map(|&report| (report, order::told_apart(&report.rows))).collect()
+}
+
+fn mean(errors: &[f64]) -> Option<f64> {
+    (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
+}
+
+/// Mean absolute errors beside what is asked.
+fn means(reports: &[&Report]) -> Option<Table> {
+    let caption = "Mean absolute errors against the paper: predictions, what is asked of them, and with the \
+                   cells in sample";
+    let header =
+        ["times per token and others", "predicted", "cells", "asked", "with in sample", "cells"];
+    let mut table = Table::new(caption, &header, 1);
+    table.rows = judged(reports).iter().map(Judged::line).collect();
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// By item and quantity: what chance accounts for, and the order of methods.
+fn beside_chance(reports: &[&Report]) -> Option<Table> {
     let caption = format!(
-        "Predicted cells on HumanEval against the paper. The bar of {BAR} % is {} for times per token, and \
-         {} once Table 7's lengths and rates are cells too: PipeSD's rejections come earlier and oftener in \
-         our rounds than in the authors' (see Table 7). EdgeLLM's cells in S1 count as in sample, since \
-         confidences of its run and two of its settings were used; as predictions they would give the \
-         lines that name it",
-        verdict(&all),
-        verdict(&with_rates),
+        "Predicted cells beside chance: within {DEVIATIONS} chance deviations, within another {SESSIONS_PCT} % \
+         (as the authors' sessions differ), beyond both; and pairs of methods that the paper has farther apart \
+         than {DEVIATIONS} chance deviations"
     );
-    let mut table = Table::new(caption, &["times per token of", "mean |error|", "cells"], 1);
-    for (item, errors) in ITEMS.into_iter().zip(&times) {
-        table.rows.push(line(item, errors));
+    let header = [
+        "item",
+        "quantity",
+        "predicted",
+        "chance",
+        "sessions",
+        "beyond",
+        "unexplained",
+        "pairs",
+        "reversed",
+    ];
+    let mut table = Table::new(caption, &header, 2);
+    for (&report, quantity) in reports.iter().flat_map(|report| Quantity::ALL.map(|q| (report, q)))
+    {
+        let rows = || report.rows.iter().filter(|row| Quantity::of(row) == quantity);
+        let judged =
+            || rows().filter(|row| row.role == Role::Prediction && row.verdict().is_some());
+        let count = |verdict: Verdict| {
+            judged().filter(|row| row.verdict() == Some(verdict)).count().to_string()
+        };
+        let unexplained = judged().filter(|row| row.is_unlike() && row.explained.is_none()).count();
+        let pairs = order::told_apart(rows());
+        if judged().count() == 0 && pairs.is_empty() {
+            continue;
+        }
+        let reversed = pairs.iter().filter(|pair| pair.is_reversed()).count();
+        let mut line = vec![report.item.clone(), quantity.name().to_owned()];
+        line.push(judged().count().to_string());
+        line.extend([Verdict::Chance, Verdict::Sessions, Verdict::Beyond].map(count));
+        line.extend([unexplained, pairs.len(), reversed].map(|count| count.to_string()));
+        table.rows.push(line);
     }
-    table.rows.push(line(TOGETHER, &all));
-    table.rows.push(line("... and EdgeLLM in S1", &with_edgellm));
-    table.rows.push(line("together, and Table 7's lengths and rates", &with_rates));
-    table.rows.push(line("... and EdgeLLM in S1 (times, lengths, rates)", &with_both));
-    let with_energies = [with_rates, energies].concat();
-    table.rows.push(line("together, Table 7's, and Fig. 5b's energies", &with_energies));
-    Some(table)
+    (!table.rows.is_empty()).then_some(table)
 }
 
-fn mean(errors: &[f64]) -> f64 {
-    errors.iter().sum::<f64>() / errors.len() as f64
+/// Where a row stands, in its keys.
+fn place(report: &Report, row: &Row) -> String {
+    let mut words = vec![report.item.clone(), row.dataset.clone(), row.scenario.clone()];
+    words.extend(row.variant.clone());
+    words.extend([row.x, row.y].into_iter().flatten().map(|value| value.to_string()));
+    words.extend([row.method.clone(), row.metric.clone()]);
+    words.join(", ")
 }
 
-fn line(name: &str, errors: &[f64]) -> Vec<String> {
-    let error =
-        if errors.is_empty() { "none".to_owned() } else { format!("{:.1} %", mean(errors)) };
-    vec![name.to_owned(), error, errors.len().to_string()]
+/// The cells beyond both, each with its explanation, and the reversals.
+fn differences(reports: &[&Report]) -> String {
+    let mut text = String::new();
+    for (explained, cells) in unlike_by_explanation(reports) {
+        let why = explained.map_or_else(
+            || "unexplained".to_owned(),
+            |Explained { why, evidence }| format!("{why} (evidence: {evidence})"),
+        );
+        text.push_str(&format!(
+            "\nPredicted cells beyond {DEVIATIONS} chance deviations and {SESSIONS_PCT} %, {why}:\n"
+        ));
+        for (report, row) in cells {
+            text.push_str(&format!("- {}: {}\n", place(report, row), row.text().trim_end()));
+        }
+    }
+    let mut heading = "\nIn another order than in the paper:\n";
+    for (report, pairs) in pairs(reports) {
+        for pair in pairs.iter().filter(|pair| pair.is_reversed()) {
+            text.push_str(std::mem::take(&mut heading));
+            text.push_str(&format!("- {}, {}\n", report.item, pair.words(true)));
+        }
+    }
+    text
 }
 
-/// The table as text.
+/// All of it as text; None where no item has a published value.
 pub(crate) fn text(reports: &[Report]) -> Option<String> {
-    table(reports).map(|table| format!("{}\n", table.text()))
+    let reports: Vec<&Report> = reports.iter().collect();
+    let tables = [means(&reports), beside_chance(&reports)];
+    let tables: Vec<String> = tables.iter().flatten().map(Table::text).collect();
+    if tables.is_empty() {
+        return None;
+    }
+    Some(format!("{}{}\n", tables.join("\n"), differences(&reports)))
 }
 
 #[cfg(test)]
@@ -108,13 +271,15 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::items::Row;
+    use crate::figures::ENERGY;
+    use crate::items::Chance;
     use crate::statistics::Statistic;
 
     fn row(method: &str, metric: &str, ours: f64, role: Role) -> Row {
         Row {
             paper: Some(100.0),
             role,
+            chance: Some(Chance { prompts: 10, sd: 2.0 }),
             ..Row::ours("humaneval", "s1-laptop", method, metric, Statistic::of(&[ours]))
         }
     }
@@ -122,6 +287,7 @@ mod tests {
     fn report(item: &str, rows: Vec<Row>) -> Report {
         let none = String::new;
         Report {
+            format: 2,
             item: item.to_owned(),
             title: none(),
             version: none(),
@@ -129,6 +295,7 @@ mod tests {
             seed: 1,
             seeds: 1,
             tokens: 1,
+            prompts: None,
             unpublished: None,
             notes: Vec::new(),
             figures: Map::new(),
@@ -138,16 +305,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn cells_are_counted_where_they_belong() {
+    fn four() -> [Report; 4] {
         let energy = format!("{ENERGY}cloud_active");
-        let reports = [
+        [
             report(
                 "table1",
                 vec![
                     row("vanilla", "tpt_ms", 150.0, Role::Calibration),
                     row("hsl", "tpt_ms", 150.0, Role::InSample),
-                    row("edgellm", "tpt_ms", 80.0, Role::InSample),
+                    row("edgellm", "tpt_ms", 80.0, Role::NotCounted),
                     row("pipesd", "tpt_ms", 104.0, Role::Prediction),
                 ],
             ),
@@ -160,17 +326,73 @@ mod tests {
                 ],
             ),
             report("fig5", vec![row("pipesd", &energy, 30.0, Role::Prediction)]),
-        ];
-        let found = table(&reports).expect("all four");
-        let lines: Vec<String> = found.rows.iter().map(|line| line[1..].join(" ")).collect();
-        // 4 and 2; with 20; with 60; with 20, 60 and 6; with 60 and 70.
-        let expected = [
-            "4.0 % 1", "2.0 % 1", "none 0", "none 0", "3.0 % 2", "8.7 % 3", "22.0 % 3", "18.4 % 5",
-            "34.0 % 4",
-        ];
-        assert_eq!(lines, expected);
-        assert!(found.caption.contains("met (3.0 %, 2 cells)"), "{}", found.caption);
-        assert!(found.caption.contains("missed (22.0 %, 3 cells)"), "{}", found.caption);
-        assert_eq!(table(&reports[..3]), None);
+        ]
+    }
+
+    #[test]
+    fn cells_are_counted_where_they_belong() {
+        let four = four();
+        let lines = |reports: &[&Report]| -> Vec<String> {
+            let table = means(reports).expect("cells");
+            table.rows.iter().map(|line| line.join(" | ")).collect()
+        };
+        let all: Vec<&Report> = four.iter().collect();
+        assert_eq!(
+            lines(&all),
+            [
+                "Table 1, HumanEval | 4.0 % | 1 | 4 %: met | 27.0 % | 2",
+                "Table 7, lengths and rates | 60.0 % | 1 |  | 33.0 % | 2",
+                "Table 6 | 2.0 % | 1 |  | 2.0 % | 1",
+                "Fig. 5, energies | 70.0 % | 1 |  | 70.0 % | 1",
+                // 4 and 2, and 50; with 60 and 6; with 70.
+                "Tables 1, 6, 7, Fig. 5, HumanEval: times | 3.0 % | 2 |  | 18.7 % | 3",
+                "... times, lengths and rates | 22.0 % | 3 |  | 24.4 % | 5",
+                "... times, lengths, rates and Fig. 5's energies | 34.0 % | 4 |  | 32.0 % | 6",
+            ]
+        );
+        // What is not there is not judged, and nothing is together.
+        assert_eq!(lines(&all[1..2]), ["Table 6 | 2.0 % | 1 |  | 2.0 % | 1"]);
+        assert_eq!(text(&[report("small", Vec::new())]), None);
+    }
+
+    #[test]
+    fn a_bar_is_missed_by_the_mean_of_predictions_alone() {
+        let times = |ours: f64, role| report("table1", vec![row("pipesd", "tpt_ms", ours, role)]);
+        let verdict = |report: &Report| judged(&[report])[0].is_met();
+        assert_eq!(verdict(&times(104.0, Role::Prediction)), Some(true));
+        assert_eq!(verdict(&times(95.9, Role::Prediction)), Some(false));
+        assert_eq!(verdict(&times(150.0, Role::InSample)), None);
+    }
+
+    #[test]
+    fn what_chance_does_not_account_for_is_named_with_its_explanation() {
+        let mut four = four();
+        four[3].rows[0].explained =
+            Some(Explained { why: "another meter".into(), evidence: "its manual".into() });
+        let all: Vec<&Report> = four.iter().collect();
+        let table = beside_chance(&all).expect("cells");
+        let lines: Vec<String> = table.rows.iter().map(|line| line.join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "table1 times per token 1 1 0 0 0 0 0",
+                "table6 times per token 1 1 0 0 0 0 0",
+                "table7 lengths and rates 1 0 0 1 1 0 0",
+                "fig5 energies 1 0 0 1 0 0 0",
+            ]
+        );
+        let said = text(&four).expect("cells");
+        assert!(
+            said.contains(
+                "5 %, unexplained:\n- table7, humaneval, s1-laptop, pipesd, rollback_rate: 160.000 \
+                 (100.000) +60.0 ±2.0 %!\n"
+            ),
+            "{said}"
+        );
+        let (_, explained) =
+            said.split_once("another meter (evidence: its manual):\n").expect("said");
+        assert!(explained.ends_with("-70.0 ±2.0 %!\n\n"), "{said}");
+        // In-sample cells and calibrations are not held to it.
+        assert_eq!(unlike(&all).len(), 2);
     }
 }

@@ -2,11 +2,14 @@
 //! are all made of it.
 
 use anyhow::{Context as _, Result};
-use pipesd_plots::results::COLUMNS;
+use pipesd_plots::results::{COLUMNS, FORMAT};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Context;
+use super::chance::{Chance, DEVIATIONS, Prompts, SESSIONS_PCT, Verdict};
+use super::quantity::TIME;
+use crate::figures;
 use crate::output;
 use crate::statistics::Statistic;
 
@@ -20,6 +23,8 @@ pub(crate) enum Role {
     InSample,
     /// Nothing of the paper's value was used.
     Prediction,
+    /// The paper does not give the settings of its value: shown, in no mean and no order.
+    NotCounted,
     /// A line to compare with: a deployment without a split, a bound.
     Reference,
     /// The paper has no such value.
@@ -33,10 +38,18 @@ impl Role {
             Self::Calibration => "calibration",
             Self::InSample => "in_sample",
             Self::Prediction => "prediction",
+            Self::NotCounted => "not_counted",
             Self::Reference => "reference",
             Self::Ours => "ours",
         }
     }
+}
+
+/// Why a value differs from the paper's, with what shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Explained {
+    pub(crate) why: String,
+    pub(crate) evidence: String,
 }
 
 /// One figure of one configuration: ours, and the paper's if it has one.
@@ -56,6 +69,10 @@ pub(crate) struct Row {
     pub(crate) ours: Statistic,
     pub(crate) paper: Option<f64>,
     pub(crate) role: Role,
+    /// What the paper's few prompts do to the figure by chance; None: it is not known.
+    pub(crate) chance: Option<Chance>,
+    /// Of a predicted cell whose error is beyond chance and sessions, if it is explained.
+    pub(crate) explained: Option<Explained>,
     /// What makes it again: one run, or the item where no single run does.
     pub(crate) command: String,
 }
@@ -80,13 +97,64 @@ impl Row {
             ours,
             paper: None,
             role: Role::Ours,
+            chance: None,
+            explained: None,
             command: String::new(),
+        }
+    }
+
+    /// `134 (129) +3.9 ±2.4 %` with the sign of an error beyond chance and the mark of its role.
+    pub(crate) fn text(&self) -> String {
+        // Times stand for themselves without a fraction beside the paper's.
+        let digits = match self.metric.as_str() {
+            TIME => 0,
+            metric => figures::named(metric).map_or(1, |figure| figure.digits),
+        };
+        let mark = match self.role {
+            Role::Calibration => " c",
+            Role::InSample => " i",
+            Role::NotCounted => " n",
+            Role::Prediction => "  ",
+            Role::Reference | Role::Ours => "",
+        };
+        let ours = self.ours.mean;
+        let (Some(paper), Some(error)) = (self.paper, self.error_pct()) else {
+            return format!("{ours:.digits$}{mark}");
+        };
+        let both = format!("{ours:.digits$} ({paper:.digits$}) {error:+5.1}");
+        match (self.chance_pct(), self.verdict()) {
+            (Some(chance), Some(verdict)) => {
+                format!("{both} ±{chance:.1} %{:1}{mark}", verdict.sign())
+            }
+            _ => format!("{both} %{mark}"),
         }
     }
 
     /// Our error in percent of the paper's value.
     pub(crate) fn error_pct(&self) -> Option<f64> {
         self.paper.map(|paper| 100.0 * (self.ours.mean - paper) / paper)
+    }
+
+    /// The chance deviation in percent of the paper's value.
+    pub(crate) fn chance_pct(&self) -> Option<f64> {
+        Some(100.0 * self.chance?.sd / self.paper?)
+    }
+
+    /// Our mean less the paper's value in chance deviations; None where there is no scatter.
+    pub(crate) fn z(&self) -> Option<f64> {
+        let z = (self.ours.mean - self.paper?) / self.chance?.sd;
+        z.is_finite().then_some(z)
+    }
+
+    /// Whether chance accounts for the error.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        Some(Verdict::of(self.error_pct()?, self.chance_pct()?))
+    }
+
+    /// Whether it is a prediction that neither chance nor the differences between the authors' sessions
+    /// account for.
+    pub(crate) fn is_unlike(&self) -> bool {
+        self.role == Role::Prediction && self.verdict() == Some(Verdict::Beyond)
     }
 }
 
@@ -117,6 +185,8 @@ impl Table {
 /// An item's results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// The format of `summary.json`: that of `rows.csv`.
+    pub(crate) format: u32,
     pub(crate) item: String,
     pub(crate) title: String,
     pub(crate) version: String,
@@ -125,6 +195,8 @@ pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) seeds: u32,
     pub(crate) tokens: u64,
+    /// What the paper's values are means over, where it is known.
+    pub(crate) prompts: Option<Prompts>,
     /// What the paper leaves out.
     pub(crate) unpublished: Option<String>,
     /// What was found, in sentences.
@@ -166,6 +238,7 @@ impl Report {
             );
         }
         Self {
+            format: FORMAT,
             item: head.item.clone(),
             title: head.title.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,6 +246,7 @@ impl Report {
             seed: context.seed,
             seeds: context.size.seeds,
             tokens: context.size.tokens,
+            prompts: None,
             unpublished: head.unpublished.clone(),
             notes,
             figures: Map::new(),
@@ -190,7 +264,16 @@ impl Report {
                 ": ours (the paper's) error; marks: c calibration, i in sample, no mark: prediction",
             );
         }
+        if self.rows.iter().any(|row| row.role == Role::NotCounted) {
+            text.push_str(", n not counted");
+        }
         text.push('\n');
+        if let Some(Prompts { count, source }) = &self.prompts {
+            text.push_str(&format!(
+                "±: standard deviation of our model over {count} prompts, the paper's number ({source}). \
+                 * error beyond {DEVIATIONS} of them; ! also {SESSIONS_PCT} % beyond these\n"
+            ));
+        }
         if let Some(why) = &self.unpublished {
             text.push_str(&format!("not published: {why}\n"));
         }
@@ -210,10 +293,12 @@ impl Report {
     /// The document that is printed and kept: everything but wall-clock measurements.
     pub(crate) fn json(&self) -> Value {
         let mut document = json!(self);
-        let errors = self.rows.iter().map(Row::error_pct);
-        let rows = document["rows"].as_array_mut().expect("rows are a list");
-        for (row, error) in rows.iter_mut().zip(errors) {
-            row["error_pct"] = json!(error);
+        let lines = document["rows"].as_array_mut().expect("rows are a list");
+        for (line, row) in lines.iter_mut().zip(&self.rows) {
+            line["error_pct"] = json!(row.error_pct());
+            line["chance_pct"] = json!(row.chance_pct());
+            line["z"] = json!(row.z());
+            line["verdict"] = json!(row.verdict());
         }
         document
     }
@@ -225,7 +310,9 @@ impl Report {
         let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         for row in &self.rows {
             let Statistic { mean, sd, ci95 } = row.ours;
+            let chance = row.chance;
             writer.write_record([
+                &self.format.to_string(),
                 &self.item,
                 &row.dataset,
                 &row.scenario,
@@ -240,6 +327,9 @@ impl Report {
                 &number(ci95.map(|[_, high]| high)),
                 &number(row.paper),
                 row.role.key(),
+                &chance.map(|chance| chance.prompts.to_string()).unwrap_or_default(),
+                &number(chance.map(|chance| chance.sd)),
+                &number(row.z()),
                 &self.seed.to_string(),
                 &self.seeds.to_string(),
                 &self.tokens.to_string(),

@@ -18,9 +18,10 @@ pub(super) fn markup(origin: &Origin, reports: &[&Report]) -> Markup {
             h2 #appendix-heading { "Appendix: where the numbers come from" }
             h3 { "What was calibrated, what was predicted" }
             p {
-                "Every cell with a published value is one of three: the value itself was fitted \
-                 (calibration), rounds of the same runs went into the profile (in sample), or nothing \
-                 of it was used (prediction). No parameter belongs to one method or to one cell."
+                "Every cell with a published value is one of these: the value itself was fitted \
+                 (calibration), rounds of the same runs went into the profile (in sample), nothing \
+                 of it was used (prediction), or the paper does not give its settings \
+                 (not counted). No parameter belongs to one method or to one cell."
             }
             @if !roles.rows.is_empty() { (table::markup(&roles, "Appendix")) }
             h3 { "The values of the profiles and scenarios" }
@@ -64,15 +65,23 @@ pub(super) fn markup(origin: &Origin, reports: &[&Report]) -> Markup {
 
 /// The cells with published values of each item, by quantity and role.
 fn roles(reports: &[&Report]) -> Table {
-    let header =
-        ["item", "quantity", "prediction", "in sample", "calibration", "mean |error|, prediction"];
+    let header = [
+        "item",
+        "quantity",
+        "prediction",
+        "in sample",
+        "calibration",
+        "not counted",
+        "mean |error|, prediction",
+    ];
     let mut table = Table::new("Cells with a published value, by item", &header, 2);
     for (report, quantity) in reports.iter().flat_map(|report| Quantity::ALL.map(|q| (report, q))) {
         let errors = |role: Role| {
             let rows = report.rows.iter().filter(|row| Quantity::of(row) == quantity);
             rows.filter(|row| row.role == role).filter_map(Row::error_pct).collect::<Vec<f64>>()
         };
-        let lists = [Role::Prediction, Role::InSample, Role::Calibration].map(errors);
+        let lists =
+            [Role::Prediction, Role::InSample, Role::Calibration, Role::NotCounted].map(errors);
         if lists.iter().all(Vec::is_empty) {
             continue;
         }

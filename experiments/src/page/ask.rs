@@ -1,41 +1,8 @@
 //! Questions to the rows of a report, for the sentences of the page: each number on it is computed, and
 //! a sentence that rows do not answer is not written.
 
-use crate::figures::ENERGY;
+pub(super) use crate::items::quantity::{Quantity, TIME};
 use crate::items::{Report, Role, Row};
-
-/// The time per token.
-pub(super) const TIME: &str = "tpt_ms";
-
-/// What is not compared with what: errors of different quantities have no mean in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Quantity {
-    Times,
-    Rates,
-    Energies,
-}
-
-impl Quantity {
-    pub(super) const ALL: [Self; 3] = [Self::Times, Self::Rates, Self::Energies];
-
-    pub(super) fn of(row: &Row) -> Self {
-        if row.metric == TIME {
-            Self::Times
-        } else if row.metric.starts_with(ENERGY) {
-            Self::Energies
-        } else {
-            Self::Rates
-        }
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Times => "times per token",
-            Self::Rates => "lengths and rates",
-            Self::Energies => "energies",
-        }
-    }
-}
 
 /// The report of an item.
 pub(super) fn item<'a>(reports: &[&'a Report], name: &str) -> Option<&'a Report> {

@@ -1,8 +1,11 @@
-//! A cell of a table, taken apart: ours, the paper's, the error, the mark of its role.
+//! A cell of a table, taken apart: ours, the paper's, the error, what chance does to it, the mark of its
+//! role.
 
 use maud::{Markup, html};
 
-/// A cell that holds ours beside the paper's, as in `136 (129) +5.1 % c`.
+use crate::items::chance::{DEVIATIONS, SESSIONS_PCT};
+
+/// A cell that holds ours beside the paper's, as in `136 (129) +5.1 ±2.4 %* c`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Beside<'a> {
     ours: &'a str,
@@ -10,7 +13,11 @@ struct Beside<'a> {
     error: &'a str,
     /// The error as a number \[%\].
     percent: f64,
-    /// What follows: `c`, `i`, or nothing.
+    /// The chance deviation \[%\], where it is known.
+    chance: Option<&'a str>,
+    /// The sign of an error beyond chance: `*`, `!`, or nothing.
+    sign: &'a str,
+    /// What follows: `c`, `i`, `n`, or nothing.
     mark: &'a str,
 }
 
@@ -18,11 +25,29 @@ impl<'a> Beside<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let (ours, rest) = text.split_once(" (")?;
         let (paper, rest) = rest.split_once(')')?;
-        let (error, mark) = rest.split_once('%')?;
-        let error = error.trim();
+        let (error, rest) = rest.split_once('%')?;
+        let (error, chance) = match error.split_once('±') {
+            Some((error, chance)) => (error.trim(), Some(chance.trim())),
+            None => (error.trim(), None),
+        };
+        let mark = rest.trim_start_matches(['*', '!']);
+        let sign = &rest[..rest.len() - mark.len()];
         let signed = error.starts_with(['+', '-']);
         let percent = error.parse().ok().filter(|_| signed)?;
-        Some(Self { ours: ours.trim(), paper, error, percent, mark: mark.trim() })
+        Some(Self { ours: ours.trim(), paper, error, percent, chance, sign, mark: mark.trim() })
+    }
+
+    /// What the error and its sign stand for; None without a chance deviation.
+    fn told(&self) -> Option<String> {
+        let chance = self.chance?;
+        let held = match self.sign {
+            "" => format!("within {DEVIATIONS} of them: chance accounts for the error"),
+            "*" => format!(
+                "the error is larger than {DEVIATIONS} of them, by no more than sessions differ"
+            ),
+            _ => format!("the error is larger than {DEVIATIONS} of them and {SESSIONS_PCT} %"),
+        };
+        Some(format!("chance deviation {chance} %: {held}"))
     }
 
     /// The tint: which way we are off, and in which of three steps; none within 5 %.
@@ -43,6 +68,7 @@ fn meaning(mark: &str) -> Option<&'static str> {
     match mark {
         "c" => Some("calibration: the paper's value itself was fitted"),
         "i" => Some("in sample: rounds of the same runs went into the profile"),
+        "n" => Some("not counted: the paper does not give the settings of its value"),
         _ => None,
     }
 }
@@ -53,13 +79,16 @@ pub(super) fn number(text: &str) -> Markup {
         let (value, interval) = with_interval(text.trim());
         return html! { td.number { (sign(value)) (below(interval)) } };
     };
-    let Beside { ours, paper, error, mark, .. } = beside;
+    let (tint, told) = (beside.tint().unwrap_or_default(), beside.told());
+    let Beside { ours, paper, error, chance, sign: beyond, mark, .. } = beside;
     let (ours, interval) = with_interval(ours);
     html! {
-        td.number.beside.(beside.tint().unwrap_or_default()) {
+        td.number.beside.(tint) {
             b { (ours) } " " span.paper { "(" (paper) ")" } " "
-            span.error {
-                (sign(error)) " %" " "
+            span.error title=[told] {
+                (sign(error))
+                @if let Some(chance) = chance { " " span.chance { "±" (chance) } }
+                " %" span.beyond { (beyond) }
                 span.mark {
                     @match meaning(mark) {
                         Some(meaning) => { abbr title=(meaning) { (mark) } }
@@ -106,6 +135,17 @@ mod tests {
         assert_eq!(cell.percent, 15.1);
         let cell = Beside::read("184 (194)  -5.2 % c").expect("a pair");
         assert_eq!((cell.percent, cell.mark), (-5.2, "c"));
+        assert_eq!((cell.chance, cell.sign, cell.told()), (None, "", None));
+        for (text, sign, mark, held) in [
+            ("184 (194)  -5.2 ±3.0 %  c", "", "c", "chance accounts"),
+            ("184 (194)  -5.2 ±2.0 %* i", "*", "i", "no more than sessions differ"),
+            ("184 (194)  -5.2 ±0.0 %!  ", "!", "", "larger than 2 of them and 5 %"),
+        ] {
+            let cell = Beside::read(text).expect("a pair");
+            assert_eq!((cell.percent, cell.sign, cell.mark), (-5.2, sign, mark), "{text}");
+            let told = cell.told().expect("it has a chance deviation");
+            assert!(told.starts_with("chance deviation ") && told.contains(held), "{told}");
+        }
         let cell = Beside::read("130 [128, 132] (129) +0.8 %").expect("a pair");
         assert_eq!((cell.ours, cell.paper), ("130 [128, 132]", "129"));
         for text in
@@ -135,6 +175,10 @@ mod tests {
         let text = number("184 (194)  -5.2 % c").into_string();
         assert!(text.contains("<b>184</b> <span class=\"paper\">(194)</span>"), "{text}");
         assert!(text.contains("\u{2212}5.2 %") && text.contains("low-1"), "{text}");
+        let text = number("184 (194)  -5.2 ±1.0 %* i").into_string();
+        let shown =
+            "\u{2212}5.2 <span class=\"chance\">±1.0</span> %<span class=\"beyond\">*</span>";
+        assert!(text.contains(shown) && text.contains("title=\"chance deviation 1.0 %"), "{text}");
         assert!(number("<1").into_string().contains("&lt;1"));
         for (given, wanted) in
             [("-0.0 %", "0.0 %"), ("+0.0 %", "0.0 %"), ("-0.1 %", "\u{2212}0.1 %")]

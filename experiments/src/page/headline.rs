@@ -6,12 +6,9 @@ use maud::{Markup, html};
 use pipesd_plots::names;
 
 use super::ask::{self, Quantity, TIME};
-use super::{Figure, findings, joined, result, section, strip, table};
-use crate::items::{Report, Role, Row, Table};
-
-/// The items whose predicted HumanEval cells are judged together, and how far off they may be \[%\].
-const JUDGED: [&str; 4] = ["table1", "table6", "table7", "fig5"];
-const BAR: f64 = 8.0;
+use super::{Figure, differences, findings, joined, result, section, strip, table};
+use crate::items::chance::{DEVIATIONS, SESSIONS_PCT};
+use crate::items::{Report, Role, Row, Table, overall};
 
 /// A picture of what is simulated: one run of PipeSD.
 const PIPELINE: &str = include_str!("../../../docs/timeline.svg");
@@ -43,6 +40,7 @@ pub(super) fn markup(reports: &[&Report]) -> Result<Markup> {
                 }
             }
             (strip::markup(&compared.cells))
+            (differences::markup(reports))
             @if !errors.rows.is_empty() {
                 (section::folded("All errors, by quantity", &table::markup(&errors, "Findings")))
             }
@@ -86,6 +84,7 @@ impl<'a> Compared<'a> {
                 None => places.push(vec![(report, row)]),
             }
         }
+        places.iter_mut().for_each(|place| place.retain(|(_, row)| row.role != Role::NotCounted));
         places.retain(|place| place.len() > 1);
         places
     }
@@ -105,6 +104,7 @@ fn tiles(compared: &Compared<'_>, reports: &[&Report]) -> Vec<Tile> {
         let text = format!("mean absolute error of {} predicted times per token", sizes.len());
         tiles.push(Tile { number: format!("{error:.1} %"), text });
     }
+    tiles.extend(beside_chance(reports));
     if let Some((report, row, error)) =
         predicted.iter().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()))
     {
@@ -127,30 +127,44 @@ fn tiles(compared: &Compared<'_>, reports: &[&Report]) -> Vec<Tile> {
     tiles
 }
 
-/// The predicted HumanEval cells of four items against the bar: times per token, and what else counts.
+/// What is asked of predictions, and what they are.
 fn judged(reports: &[&Report]) -> Vec<Tile> {
-    let items: Option<Vec<&Report>> = JUDGED.iter().map(|name| ask::item(reports, name)).collect();
-    let Some(items) = items else { return Vec::new() };
-    let errors = |quantities: &[Quantity]| -> Vec<f64> {
-        let rows = items.iter().flat_map(|report| &report.rows);
-        ask::predicted(rows, |row| {
-            row.dataset == "humaneval" && quantities.contains(&Quantity::of(row))
-        })
+    let tile = |judged: overall::Judged| {
+        let (mean, most, met) = (judged.mean()?, judged.most?, judged.is_met()?);
+        let verdict = if met { "met" } else { "missed" };
+        let cells = judged.errors.predicted.len();
+        let cells = if cells == 1 { "1 prediction".into() } else { format!("{cells} predictions") };
+        let text = format!(
+            "mean absolute error of the times per token, {} ({cells}); asked for: {most} %, {verdict}",
+            judged.what.trim_end_matches(", times")
+        );
+        Some(Tile { number: format!("{mean:.1} %"), text })
     };
-    let tile = |quantities: &[Quantity], what: &str| {
-        let list = errors(quantities);
-        let error = ask::mean(&list)?;
-        let verdict = if error <= BAR { "is met" } else { "is missed" };
-        let text = format!("{what} ({} cells): the bar of {BAR} % {verdict}", list.len());
-        Some(Tile { number: format!("{error:.1} %"), text })
-    };
-    let times = "mean absolute error of the predicted times per token on HumanEval, Tables 1, 6, 7 and \
-                 Fig. 5";
-    let tiles = [
-        tile(&[Quantity::Times], times),
-        tile(&[Quantity::Times, Quantity::Rates], "the same with Table 7’s lengths and rates"),
-    ];
-    tiles.into_iter().flatten().collect()
+    overall::judged(reports).into_iter().filter_map(tile).collect()
+}
+
+/// How many predictions differ by more than chance and sessions, and how many pairs by their order.
+fn beside_chance(reports: &[&Report]) -> Vec<Tile> {
+    let rows = reports.iter().flat_map(|report| &report.rows);
+    let judged = rows.filter(|row| row.role == Role::Prediction && row.verdict().is_some()).count();
+    let unlike = overall::unlike(reports);
+    let unexplained = unlike.iter().filter(|(_, row)| row.explained.is_none()).count();
+    let pairs: Vec<_> = overall::pairs(reports).into_iter().flat_map(|(_, pairs)| pairs).collect();
+    let reversed = pairs.iter().filter(|pair| pair.is_reversed()).count();
+    let mut tiles = Vec::new();
+    if judged > 0 {
+        let text = format!(
+            "predicted cells of all kinds with an error beyond {DEVIATIONS} chance deviations and \
+             {SESSIONS_PCT} %; unexplained: {unexplained}"
+        );
+        tiles.push(Tile { number: format!("{} of {judged}", unlike.len()), text });
+    }
+    if !pairs.is_empty() {
+        let text = "pairs of methods that the paper tells apart beyond chance and we have in another order";
+        tiles
+            .push(Tile { number: format!("{reversed} of {}", pairs.len()), text: text.to_owned() });
+    }
+    tiles
 }
 
 fn ours(row: &Row) -> f64 {
@@ -238,7 +252,7 @@ fn summed_up(errors: &[f64]) -> [String; 5] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::tests::{report, row};
+    use crate::page::tests::{report, row, with_chance};
 
     #[test]
     fn findings_are_computed_from_the_rows() {
@@ -259,7 +273,7 @@ mod tests {
         // (10 + 25 + 55 + 20) / 4; the largest; h agrees and g does not; 110/100 and 90/120.
         assert_eq!(numbers, ["27.5 %", "\u{2212}55.0 %", "1 of 2", "0.75–1.10"]);
         let errors = errors(&reports);
-        assert!(judged(&reports).is_empty(), "one item of four is not judged");
+        assert!(judged(&reports).is_empty(), "nothing is asked of other datasets");
         let lines: Vec<String> = errors.rows.iter().map(|line| line.join(" ")).collect();
         assert_eq!(
             lines,
@@ -271,29 +285,22 @@ mod tests {
         );
     }
 
-    /// The bar is for times per token; with lengths and rates it is another number, met or not.
     #[test]
-    fn the_bar_is_for_times_and_said_so_when_more_counts() {
-        let reports: Vec<Report> = JUDGED
-            .iter()
-            .map(|item| {
-                let mut one = report(item, "Title: x");
-                one.rows = vec![row("humaneval", "pipesd", 105.0, Some(100.0), Role::Prediction)];
-                if *item == "table7" {
-                    let rate = row("humaneval", "pipesd", 2.0, Some(1.0), Role::Prediction);
-                    one.rows.push(Row { metric: "rollback_rate".to_owned(), ..rate });
-                }
-                one
-            })
-            .collect();
-        let tiles = judged(&reports.iter().collect::<Vec<_>>());
+    fn what_is_asked_has_a_tile_and_so_have_chance_and_order() {
+        let mut one = report("table1", "Table 1: times");
+        let predicted = |method, ours, paper| {
+            with_chance(row("humaneval", method, ours, Some(paper), Role::Prediction), 1.0)
+        };
+        one.rows = vec![predicted("hsl", 106.0, 100.0), predicted("pipesd", 107.0, 90.0)];
+        let tiles = tiles(&Compared::of(&[&one]), &[&one]);
         let numbers: Vec<&str> = tiles.iter().map(|tile| tile.number.as_str()).collect();
-        assert_eq!(numbers, ["5.0 %", "24.0 %"]);
-        assert!(tiles[0].text.ends_with("(4 cells): the bar of 8 % is met"), "{}", tiles[0].text);
+        // (6 + 18.9) / 2; 18.9 is beyond 2.2 and 5, 6 within 2 and 5; HSL was above PipeSD.
+        assert_eq!(numbers[..3], ["12.4 %", "1 of 2", "1 of 1"]);
         assert!(
-            tiles[1].text.ends_with("(5 cells): the bar of 8 % is missed"),
+            tiles[0].text.ends_with("Table 1, HumanEval (2 predictions); asked for: 4 %, missed"),
             "{}",
-            tiles[1].text
+            tiles[0].text
         );
+        assert!(tiles[1].text.ends_with("unexplained: 1"), "{}", tiles[1].text);
     }
 }

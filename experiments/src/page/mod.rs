@@ -7,6 +7,7 @@
 mod appendix;
 mod ask;
 mod cell;
+mod differences;
 mod drawing;
 mod findings;
 mod headline;

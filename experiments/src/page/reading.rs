@@ -6,6 +6,7 @@ use pipesd_plots::names;
 use super::prose;
 use super::section::sentence;
 use crate::input::{COMPARED, METHODS, PROFILES, SCENARIOS};
+use crate::items::chance::{DEVIATIONS, SESSIONS_PCT};
 
 /// What the page calls things.
 const TERMS: &[(&str, &str)] = &[
@@ -60,14 +61,43 @@ pub(super) fn markup() -> Markup {
             h2 #reading-heading { "How to read this page" }
             h3 { "Cells" }
             p {
-                "A cell with a published value is " b { "ours" } " (the paper’s) and our error. \
+                "A cell with a published value is " b { "ours" } " (the paper’s) and our error ± chance. \
                  Ours is a mean over runs with different seeds; in square brackets: its 95 % interval. \
-                 What no source gives is " i { "not measured" } ", never zero. The marks:"
+                 What no source gives is " i { "not measured" } ", never zero."
             }
+            p {
+                "The paper’s value is a mean over a few prompts, whose number stands below each table, and \
+                 other prompts would have given another. The number after ± is the standard deviation that \
+                 the mean of our model has over so many prompts, in percent of the paper’s value. It is \
+                 taken from our runs with different seeds, which have other prompts each, and scaled from \
+                 the prompts of a run to the paper’s number. The signs:"
+            }
+            dl.marks {
+                div {
+                    dt { "no sign" }
+                    dd { "the error lies within " (DEVIATIONS) " such deviations: chance accounts for it" }
+                }
+                div {
+                    dt { "*" }
+                    dd {
+                        "it is larger, by no more than " (SESSIONS_PCT) " %: as far as the authors’ own \
+                         sessions with one set-up lie apart"
+                    }
+                }
+                div { dt { "!" } dd { "it is larger than both together: a real difference" } }
+            }
+            p { "The marks:" }
             dl.marks {
                 div { dt { "no mark" } dd { "prediction: nothing of the published value was used" } }
                 div { dt { "i" } dd { "in sample: rounds of the same runs went into the profile" } }
                 div { dt { "c" } dd { "calibration: the published value itself was fitted" } }
+                div {
+                    dt { "n" }
+                    dd {
+                        "not counted: the paper does not give the settings of its value, which is shown \
+                         and enters no mean and no order"
+                    }
+                }
             }
             p { "The tint says which way a cell is off, and how far; none within 5 %:" }
             ul.tints {

@@ -156,7 +156,7 @@ fn tuning(report: &Report) -> Option<String> {
 fn parts(report: &Report) -> Option<String> {
     let whole = of(report, "pipesd", TIME).next()?;
     let ablations = || report.rows.iter().filter(|row| row.method.starts_with("pipesd_"));
-    let ablations = || ablations().filter(|row| row.metric == TIME);
+    let ablations = || ablations().filter(|row| row.metric == TIME && row.role != Role::NotCounted);
     let ours = range(ablations().map(|row| row.ours.mean - whole.ours.mean))?;
     let paper = whole.paper?;
     let theirs = range(ablations().filter_map(|row| row.paper).map(|time| time - paper))?;

@@ -51,7 +51,11 @@ pub(super) fn markup(section: &Section<'_>, earlier: &[&Report]) -> Result<Marku
             }
             @if report.rows.iter().any(|row| row.paper.is_some()) {
                 p.key {
-                    "Cells: ours (the paper’s) error; marks and tints are those of "
+                    "Cells: ours (the paper’s) error"
+                    @if let Some(prompts) = &report.prompts {
+                        " ± what " (prompts.count) " prompts, the paper’s number, do by chance"
+                    }
+                    "; signs, marks and tints are those of "
                     a href="#reading" { "how to read this page" } "."
                 }
             }

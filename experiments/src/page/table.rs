@@ -10,7 +10,7 @@ use super::{breakable, cell, plain, prose, words};
 use crate::items::Table;
 
 /// A table with more rows is folded.
-const TALL: usize = 16;
+pub(super) const TALL: usize = 16;
 /// With so many columns errors stand below what they are errors of.
 const MANY: usize = 6;
 /// A single row of at least so many numbers is turned.

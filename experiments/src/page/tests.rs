@@ -3,11 +3,12 @@
 use serde_json::{Map, json};
 
 use super::*;
-use crate::items::{Measured, Role, Row, Table};
+use crate::items::{Chance, Measured, Role, Row, Table};
 use crate::statistics::Statistic;
 
 pub(super) fn report(item: &str, title: &str) -> Report {
     Report {
+        format: 2,
         item: item.to_owned(),
         title: title.to_owned(),
         version: "1.2.3".to_owned(),
@@ -15,6 +16,7 @@ pub(super) fn report(item: &str, title: &str) -> Report {
         seed: 3,
         seeds: 5,
         tokens: 130,
+        prompts: None,
         unpublished: None,
         notes: Vec::new(),
         figures: Map::new(),
@@ -36,8 +38,15 @@ pub(super) fn row(dataset: &str, method: &str, ours: f64, paper: Option<f64>, ro
         ours: Statistic::of(&[ours]),
         paper,
         role,
+        chance: None,
+        explained: None,
         command: String::new(),
     }
+}
+
+/// The row with a chance deviation of `sd` over ten prompts.
+pub(super) fn with_chance(row: Row, sd: f64) -> Row {
+    Row { chance: Some(Chance { prompts: 10, sd }), ..row }
 }
 
 fn table(caption: &str, cell: &str) -> Table {

@@ -59,13 +59,15 @@ pub(super) const fn letter(row: &Row) -> &'static str {
     match row.role {
         Some(Role::Calibration) => "c",
         Some(Role::InSample) => "i",
+        Some(Role::NotCounted) => "n",
         _ => "",
     }
 }
 
 /// What the letters of some rows stand for; none if they have none.
 pub(super) fn letters_note(rows: &[&Row]) -> Vec<String> {
-    let meanings = [("c", "c: calibrated"), ("i", "i: in sample")];
+    let meanings =
+        [("c", "c: calibrated"), ("i", "i: in sample"), ("n", "n: settings not published")];
     let used = |letter: &str| rows.iter().any(|row| self::letter(row) == letter);
     let used = meanings.iter().filter(|(letter, _)| used(letter)).map(|(_, meaning)| *meaning);
     let mut words: Vec<&str> = used.collect();

@@ -280,6 +280,7 @@ fn bars_that_are_no_predictions_have_letters() {
     let mut rows = file("table1").rows();
     rows[0].role = Some(Role::Calibration);
     rows[1].role = Some(Role::InSample);
+    rows[2].role = Some(Role::NotCounted);
     let chart = (super::table1::FIGURE.draw)(&rows).expect("it draws");
     checks::check(&chart).expect("its page holds");
     let letters: Vec<(f64, &str)> =
@@ -288,9 +289,12 @@ fn bars_that_are_no_predictions_have_letters() {
         let series = chart.panels[0].series.iter().find(|series| series.method == method);
         series.expect("bars").points[0].x
     };
-    assert_eq!(letters, [(place("vanilla"), "c"), (place("hsl"), "i")]);
+    assert_eq!(letters, [(place("vanilla"), "c"), (place("hsl"), "i"), (place("edgellm"), "n")]);
     assert!(chart.panels[1].below.is_empty());
-    assert_eq!(chart.notes, ["c: calibrated; i: in sample; no letter: predicted"]);
+    assert_eq!(
+        chart.notes,
+        ["c: calibrated; i: in sample; n: settings not published; no letter: predicted"]
+    );
 }
 
 /// Where the cloud alone has no place on an axis its value stands at the axis's foot.

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::plan::{Cell, Metric, Place, Plan};
 pub(crate) use self::references::{DISTANCE, Lines, TITLES, above, lines_caption, without_method};
-pub(crate) use self::tables::cell_text;
-use super::{Context, Report, Role, Row};
+use super::{Chance, Context, Report, Role, Row, order};
 use crate::input::{Choice, Configuration, command, seed_range};
 use crate::runner::{Task, map_kept};
 use crate::statistics::Statistic;
@@ -89,6 +88,7 @@ pub(crate) fn simulate(plan: &Plan, context: &Context<'_>) -> Result<Vec<Compare
 /// Rows and tables of what was run.
 pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) -> Result<Report> {
     let mut report = Report::new(context);
+    report.prompts.clone_from(&plan.prompts);
     for Compared { place, methods } in compared {
         for simulated in methods {
             let summaries: Vec<Summary> = simulated.runs.iter().map(|run| run.summary).collect();
@@ -104,7 +104,8 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
                     context.size.tokens,
                 );
                 let method = &simulated.cell.method;
-                report.rows.push(row(place, method, metric.key(), ours, paper, role, command));
+                let row = row(place, method, metric.key(), ours, paper, role, command);
+                report.rows.push(judged(plan, simulated, metric, row));
             }
         }
     }
@@ -115,9 +116,23 @@ pub(crate) fn report(plan: &Plan, context: &Context<'_>, compared: &[Compared]) 
     report.tables.extend(tables::basis(plan));
     report.figures = tables::figures(plan, &of_methods);
     references::add(plan, context, compared, &mut report)?;
-    report.notes.extend(tables::order_note(plan, &of_methods));
+    report.notes.extend(order::note(&of_methods));
     report.notes.extend(tables::range_note(plan, &of_methods));
     Ok(report)
+}
+
+/// A row with what chance does to it, and why it differs if chance does not account for that.
+pub(crate) fn judged(plan: &Plan, simulated: &Simulated, metric: Metric, row: Row) -> Row {
+    let row = with_chance(plan, simulated, row);
+    let explained = if row.is_unlike() { plan.explained(&simulated.cell, metric) } else { None };
+    Row { explained, ..row }
+}
+
+/// A row with what the prompts of its published value do to it by chance.
+pub(crate) fn with_chance(plan: &Plan, simulated: &Simulated, row: Row) -> Row {
+    let of_paper = plan.prompts.as_ref().filter(|_| row.paper.is_some());
+    let chance = of_paper.and_then(|prompts| Chance::of(&simulated.setup, &row.ours, prompts));
+    Row { chance, ..row }
 }
 
 /// A row at `place`.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::figures::{self, Figure};
-use crate::items::Role;
+use crate::items::chance::Prompts;
+use crate::items::{Explained, Role};
 
 /// A plan's body.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -32,6 +33,12 @@ pub(crate) struct Plan {
     /// What the paper says.
     #[serde(default)]
     published: Vec<Published>,
+    /// How many prompts its values are means over.
+    #[serde(default)]
+    pub(crate) prompts: Option<Prompts>,
+    /// Why values differ from the paper's, where that is known.
+    #[serde(default)]
+    explanations: Vec<Explanation>,
     /// Seeds that reference lines are computed on, at most: the first ones.
     #[serde(default = "eight")]
     pub(crate) reference_seeds: u32,
@@ -149,6 +156,17 @@ struct RoleRule {
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Explanation {
+    #[serde(flatten)]
+    cells: Selector,
+    /// Of these figures; empty: of all.
+    #[serde(default)]
+    metrics: Vec<Metric>,
+    #[serde(flatten)]
+    explained: Explained,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Published {
     profile: String,
@@ -251,6 +269,14 @@ impl Plan {
             |rule: &&RoleRule| rule.metrics.is_empty() || rule.metrics.contains(&metric);
         let rule = self.roles.iter().filter(of_metric).find(|rule| rule.cells.fits(cell));
         rule.map_or(Role::Prediction, |rule| rule.role)
+    }
+
+    /// Why a configuration's value may differ from the paper's.
+    pub(crate) fn explained(&self, cell: &Cell, metric: Metric) -> Option<Explained> {
+        let of_metric =
+            |one: &&Explanation| one.metrics.is_empty() || one.metrics.contains(&metric);
+        let mut fitting = self.explanations.iter().filter(of_metric);
+        Some(fitting.find(|one| one.cells.fits(cell))?.explained.clone())
     }
 
     /// Where cells are more than predictions at the preset's settings: what is so, of which cells, why.

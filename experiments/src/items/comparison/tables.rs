@@ -1,12 +1,11 @@
-//! A comparison for people: ours beside the paper's, mean errors by role, and whether the paper's order
-//! of methods holds.
+//! A comparison for people: ours beside the paper's, and mean errors by role.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Metric, Place, Plan};
+use crate::items::order::{self, Pair};
 use crate::items::{Role, Row, Table};
 
 /// Rows of one place and metric: one for each method.
@@ -43,29 +42,10 @@ pub(super) fn comparison(plan: &Plan, rows: &[Row]) -> Table {
         if several {
             line.push(metric.0.title.to_owned());
         }
-        line.extend(rows.iter().map(|row| cell_text(row, metric)));
+        line.extend(rows.iter().map(|row| row.text()));
         table.rows.push(line);
     }
     table
-}
-
-/// `134 (129) +3.9 %` with the mark of its role.
-pub(crate) fn cell_text(row: &Row, metric: Metric) -> String {
-    // Times stand for themselves without a fraction beside the paper's.
-    let digits = if metric.key() == "tpt_ms" { 0 } else { metric.0.digits };
-    let mark = match row.role {
-        Role::Calibration => " c",
-        Role::InSample => " i",
-        Role::Prediction => "  ",
-        Role::Reference | Role::Ours => "",
-    };
-    let ours = row.ours.mean;
-    match (row.paper, row.error_pct()) {
-        (Some(paper), Some(error)) => {
-            format!("{ours:.digits$} ({paper:.digits$}) {error:+5.1} %{mark}")
-        }
-        _ => format!("{ours:.digits$}{mark}"),
-    }
 }
 
 /// The first figure against that of one method, at each place and over all of them.
@@ -103,7 +83,7 @@ pub(super) fn relative(plan: &Plan, rows: &[Row]) -> Option<Table> {
 /// Errors \[%\] by role and, within it, by dataset (one metric) or by metric (several).
 fn errors_by_group(plan: &Plan, rows: &[Row]) -> BTreeMap<Role, BTreeMap<String, Vec<f64>>> {
     let mut errors: BTreeMap<Role, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| row.role != Role::NotCounted) {
         let Some(error) = row.error_pct() else { continue };
         let group = if plan.metrics.len() == 1 { &row.dataset } else { &row.metric };
         errors.entry(row.role).or_default().entry(group.clone()).or_default().push(error);
@@ -154,90 +134,14 @@ pub(super) fn figures(plan: &Plan, rows: &[Row]) -> Map<String, Value> {
         });
         Value::Object(roles.collect())
     };
+    let pairs = order::told_apart(rows);
+    let reversed: Vec<&Pair> = pairs.iter().filter(|pair| pair.is_reversed()).collect();
     Map::from_iter([
         ("mean_absolute_error_pct".to_owned(), by_group(mean_absolute)),
         ("mean_error_pct".to_owned(), by_group(mean)),
-        ("out_of_order".to_owned(), json!(disorder(plan, rows))),
+        ("told_apart".to_owned(), json!(pairs.len())),
+        ("out_of_order".to_owned(), json!(reversed)),
     ])
-}
-
-/// Two methods are expected in the paper's order where its values are farther apart than this share.
-const ORDER_GAP: f64 = 0.05;
-
-/// Two methods at one place that the paper tells apart.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Pair {
-    /// The place, in words.
-    place: String,
-    metric: &'static str,
-    /// The paper's higher and lower one.
-    methods: [String; 2],
-    paper: [f64; 2],
-    ours: [f64; 2],
-    #[serde(skip)]
-    digits: usize,
-}
-
-impl Pair {
-    fn is_reversed(&self) -> bool {
-        self.ours[0] <= self.ours[1]
-    }
-}
-
-/// All pairs of methods that the paper tells apart, at each place and in each figure.
-fn told_apart(plan: &Plan, rows: &[Row]) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    for Group { place, metric, rows } in groups(plan, rows) {
-        for high in &rows {
-            for low in &rows {
-                let (Some(first), Some(second)) = (high.paper, low.paper) else { continue };
-                if first - second > ORDER_GAP * second.abs() {
-                    pairs.push(Pair {
-                        place: place.words().join(", "),
-                        metric: metric.key(),
-                        methods: [high, low].map(|row| row.method.clone()),
-                        paper: [first, second],
-                        ours: [high, low].map(|row| row.ours.mean),
-                        digits: metric.0.digits,
-                    });
-                }
-            }
-        }
-    }
-    pairs
-}
-
-/// Pairs that we have the other way round, or not apart at all.
-pub(super) fn disorder(plan: &Plan, rows: &[Row]) -> Vec<Pair> {
-    told_apart(plan, rows).into_iter().filter(Pair::is_reversed).collect()
-}
-
-/// How far the paper's order of methods holds; None where it has no two values to compare.
-pub(super) fn order_note(plan: &Plan, rows: &[Row]) -> Option<String> {
-    let pairs = told_apart(plan, rows).len();
-    let reversed = disorder(plan, rows);
-    if pairs == 0 {
-        return None;
-    }
-    let mut note = format!(
-        "Order: of the {pairs} pairs of methods that the paper has more than 5 % apart at one place, {} \
-         stand in its order here",
-        pairs - reversed.len()
-    );
-    let several = plan.metrics.len() > 1;
-    let words = reversed.iter().map(|pair| {
-        let Pair { place, metric, methods: [high, low], paper, ours, digits } = pair;
-        let figure = if several { format!(" ({metric})") } else { String::new() };
-        format!(
-            "{place}{figure}: {high} above {low} in the paper ({:.digits$} and {:.digits$}), here \
-             {:.digits$} and {:.digits$}",
-            paper[0], paper[1], ours[0], ours[1]
-        )
-    });
-    let words: Vec<String> = words.collect();
-    note.push_str(if words.is_empty() { "." } else { "; not so: " });
-    note.push_str(&words.join("; "));
-    Some(note)
 }
 
 /// Our cells against the range that the paper gives of its own.

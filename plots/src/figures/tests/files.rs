@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::results::{COLUMNS, Row, parse};
+use crate::results::{COLUMNS, FORMAT, Row, parse};
 
 /// A result file under construction.
 pub(super) struct File(pub(super) String);
@@ -30,8 +30,8 @@ impl File {
         let (sd, low, high) = (scaled(0.1), scaled(0.98), scaled(1.02));
         let (mean, paper) = (cell(mean), cell(paper));
         let line = format!(
-            "{item},{dataset},{scenario},\"{variant}\",{x},{y},{method},{metric},{mean},{sd},{low},\
-             {high},{paper},prediction,1,25,1000,0.1.0,\"pipesd simulate, once\"\n"
+            "{FORMAT},{item},{dataset},{scenario},\"{variant}\",{x},{y},{method},{metric},{mean},{sd},{low},\
+             {high},{paper},prediction,10,2,-1,1,25,1000,0.1.0,\"pipesd simulate, once\"\n"
         );
         self.0.push_str(&line);
     }
