@@ -4,6 +4,7 @@
 
 mod process;
 mod recorded;
+pub mod strata;
 
 use pipesd_core::contract::Proposal;
 use pipesd_core::ids::TokenId;
