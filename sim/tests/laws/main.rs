@@ -11,6 +11,7 @@ mod export;
 mod log_order;
 mod measured;
 mod oblivious;
+mod published_forms;
 mod queues;
 mod reference;
 mod replay;
