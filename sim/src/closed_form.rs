@@ -105,7 +105,8 @@ impl Costs {
         let next_draft_ms = |length: u32| {
             (self.draft_ms + self.verify_ms) / libm::pow(acceptance, f64::from(length + 1))
         };
-        let holds = |&length: &u32| self.cost_ms(acceptance, length, delay_ms) <= next_draft_ms(length);
+        let holds =
+            |&length: &u32| self.cost_ms(acceptance, length, delay_ms) <= next_draft_ms(length);
         (1..LENGTH_MAX).find(holds).unwrap_or(LENGTH_MAX)
     }
 

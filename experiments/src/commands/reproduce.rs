@@ -23,7 +23,9 @@ pub(crate) fn run(options: &Reproduce) -> Result<()> {
     if let Some(hardware) = &hardware {
         let taken = items.iter_mut().filter_map(|item| item.take_hardware(hardware).then_some(()));
         if taken.count() == 0 {
-            return Err(bad_input!("--hardware: it is of the item closed-forms: reproduce it").into());
+            return Err(
+                bad_input!("--hardware: it is of the item closed-forms: reproduce it").into()
+            );
         }
     }
     let out = folder(options);

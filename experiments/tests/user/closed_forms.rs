@@ -63,14 +63,16 @@ fn the_published_numbers_are_met_and_each_check_says_what_it_is_worth() {
     assert!(number(&hardware["max_error_pct"]) < 8.5);
     // What is drawn says how a stranger has it again.
     let rows = report["rows"].as_array().expect("rows");
-    let drawn = rows.iter().find(|row| {
-        row["metric"] == "drawn_cost_ms" && row["method"] == "simulated"
-    });
+    let drawn =
+        rows.iter().find(|row| row["metric"] == "drawn_cost_ms" && row["method"] == "simulated");
     let command = drawn.expect("drawn texts")["command"].as_str().expect("a command");
     let words: Vec<&str> = command.split(' ').skip(1).chain(["--json"]).collect();
     let again = json(&stdout(&words));
     let tpt_ms = number(&again["tpt_ms"]["mean"]);
-    assert!((tpt_ms / number(&drawn.expect("drawn texts")["mean"]) - 1.0).abs() < 1e-12, "{command}");
+    assert!(
+        (tpt_ms / number(&drawn.expect("drawn texts")["mean"]) - 1.0).abs() < 1e-12,
+        "{command}"
+    );
 }
 
 #[test]
@@ -96,11 +98,17 @@ fn a_stranger_s_pair_is_predicted_from_its_file() {
         number(&rows.iter().find(here).expect("a row")["mean"])
     };
     // 10 + 20 k + 30 + 5 + 2 d ms for 1.5 and 1.75 tokens.
-    for (length, delay, expected) in
-        [(1.0, 0.0, 65.0 / 1.5), (2.0, 0.0, 85.0 / 1.75), (1.0, 50.0, 110.0), (2.0, 50.0, 185.0 / 1.75)]
-    {
+    for (length, delay, expected) in [
+        (1.0, 0.0, 65.0 / 1.5),
+        (2.0, 0.0, 85.0 / 1.75),
+        (1.0, 50.0, 110.0),
+        (2.0, 50.0, 185.0 / 1.75),
+    ] {
         let found = at(length, delay);
-        assert!((found - expected).abs() < 1e-3, "{length} drafts, {delay} ms: {found}, {expected}");
+        assert!(
+            (found - expected).abs() < 1e-3,
+            "{length} drafts, {delay} ms: {found}, {expected}"
+        );
     }
     assert!((number(&hardware["mean_absolute_error_pct"]) - 10.0).abs() < 0.01);
     assert_eq!(hardware["best_equal"], 1, "two drafts are better at 50 ms, one at 0");
@@ -127,16 +135,31 @@ fn a_file_of_devices_that_cannot_be_is_refused_by_name_and_key() {
     let rising = PAIR.replace("[0.5, 0.25]", "[0.25, 0.5]");
     refuse("rising.toml", &rising, &["prefix_acceptance", "P(L >= 2) is 0.5", "0 to 0.25"]);
     refuse("none.toml", &PAIR.replace("[0.5, 0.25]", "[]"), &["prefix_acceptance", "1 to 64"]);
-    refuse("below.toml", &PAIR.replace("verify_base_ms = 30", "verify_base_ms = -3"),
-        &["verify_base_ms", "0 to 1000000"]);
-    refuse("word.toml", &PAIR.replace("verify_base_ms = 30", "verify_base_ms = 'fast'"),
-        &["verify_base_ms", "line 5"]);
-    refuse("elsewhere.toml", &PAIR.replace("delay_ms = 50, ms", "delay_ms = 51, ms"),
-        &["measured.delay_ms", "none of `delays_ms`: 0, 50"]);
-    refuse("long.toml", &PAIR.replace("draft_length = 1, delay", "draft_length = 3, delay"),
-        &["measured.draft_length", "1 to 2"]);
+    refuse(
+        "below.toml",
+        &PAIR.replace("verify_base_ms = 30", "verify_base_ms = -3"),
+        &["verify_base_ms", "0 to 1000000"],
+    );
+    refuse(
+        "word.toml",
+        &PAIR.replace("verify_base_ms = 30", "verify_base_ms = 'fast'"),
+        &["verify_base_ms", "line 5"],
+    );
+    refuse(
+        "elsewhere.toml",
+        &PAIR.replace("delay_ms = 50, ms", "delay_ms = 51, ms"),
+        &["measured.delay_ms", "none of `delays_ms`: 0, 50"],
+    );
+    refuse(
+        "long.toml",
+        &PAIR.replace("draft_length = 1, delay", "draft_length = 3, delay"),
+        &["measured.draft_length", "1 to 2"],
+    );
     refuses(&["reproduce", "closed-forms", "--hardware", "no-such.toml"], &["no-such.toml"]);
     // It is of one item alone.
     let file = write(&out, "fine.toml", PAIR);
-    refuses(&["reproduce", "table5", "--smoke", "--hardware", &file], &["--hardware", "closed-forms"]);
+    refuses(
+        &["reproduce", "table5", "--smoke", "--hardware", &file],
+        &["--hardware", "closed-forms"],
+    );
 }

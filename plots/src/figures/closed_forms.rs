@@ -1,6 +1,6 @@
 //! Closed forms: two theories and a pair of devices, formulas as lines, the simulator as dots.
 
-use super::rows::{distinct_numbers, of_metric, places, values, with};
+use super::rows::{distinct, distinct_numbers, of_metric, places, values, with};
 use super::{FigureError, FigureOf};
 use crate::chart::{Axis, Chart, Form, Legend, Note, Panel, Point, Series, Width, number};
 use crate::results::Row;
@@ -9,12 +9,11 @@ pub(super) const FIGURE: FigureOf = FigureOf {
     item: "closed-forms",
     file: "closed-forms.svg",
     caption: "Closed forms (lines), the simulator on the same assumptions (dots), and what is published \
-              or was measured (rings). Split or cloud: time per token of the serial split over the round \
-              trip, by acceptance α, against decoding in the cloud; rings where the theory has them \
-              break even. Draft length: cost a token by one-way delay d; both axes of costs are \
-              logarithmic. Measured devices: time per token over the one-way delay by draft length k, \
-              predicted from inputs measured apart. Shared target: tokens per second by where is \
-              drafted. Nothing is fitted.",
+              or was measured (diamonds). Split or cloud: time per token of the serial split over the round \
+              trip, by acceptance α, against decoding in the cloud; diamonds where the theory has \
+              them break even. Draft length: cost a token by one-way delay d, on a logarithmic axis. Measured devices: time per token by one-way delay d, predicted from inputs \
+              measured apart; its axis of times does not begin at zero. Shared target: tokens per \
+              second by where the drafting is done. Nothing is fitted.",
     draw,
 };
 
@@ -31,20 +30,22 @@ fn draw(rows: &[Row]) -> Result<Chart, FigureError> {
     Ok(Chart { width, columns: 2, plot_height: 430, panels, notes: vec![], legend })
 }
 
-/// A line of a panel: the rows that have its key, and what is written at its end.
+/// A line of a panel: the rows that have its key, what is written at its end, and over which of the rows'
+/// quantities it is drawn.
 struct Line<'a> {
     name: String,
     rows: Vec<&'a Row>,
+    over: fn(&Row) -> Option<f64>,
 }
 
 /// One line of the formula for each, all simulated points, and all published ones.
 fn series(lines: &[Line<'_>]) -> Result<(Vec<Series>, Vec<Note>), FigureError> {
     let (mut series, mut notes) = (Vec::new(), Vec::new());
     let (mut dots, mut rings) = (Vec::new(), Vec::new());
-    for (index, Line { name, rows }) in lines.iter().enumerate() {
-        dots.extend(points(&with(rows, |row| &row.method, SIMULATED))?);
-        rings.extend(points(&with(rows, |row| &row.method, PUBLISHED))?);
-        let formula = points(&with(rows, |row| &row.method, FORMULA))?;
+    for (index, Line { name, rows, over }) in lines.iter().enumerate() {
+        dots.extend(points(&with(rows, |row| &row.method, SIMULATED), *over)?);
+        rings.extend(points(&with(rows, |row| &row.method, PUBLISHED), *over)?);
+        let formula = points(&with(rows, |row| &row.method, FORMULA), *over)?;
         // A line is named at its end; what lines are is in the legend once.
         notes.extend(formula.last().map(|end| Note { at: end.y, text: name.clone() }));
         let label = if index == 0 { "closed form" } else { "" };
@@ -62,10 +63,10 @@ fn styled(style: &str, method: &str, label: &str, form: Form, points: Vec<Point>
     series
 }
 
-/// The rows' means over their x, in order.
-fn points(rows: &[&Row]) -> Result<Vec<Point>, FigureError> {
+/// The rows' means over one of their quantities, in order.
+fn points(rows: &[&Row], over: fn(&Row) -> Option<f64>) -> Result<Vec<Point>, FigureError> {
     let point = |row: &&Row| {
-        let x = row.x.ok_or_else(|| FigureError::no_x(&row.method, &row.metric))?;
+        let x = over(row).ok_or_else(|| FigureError::no_x(&row.method, &row.metric))?;
         Ok(row.mean.map(|y| Point { x, y, interval: None }))
     };
     let points: Result<Vec<Option<Point>>, FigureError> = rows.iter().map(point).collect();
@@ -74,11 +75,21 @@ fn points(rows: &[&Row]) -> Result<Vec<Point>, FigureError> {
     Ok(points)
 }
 
-/// Lines by the rows' second quantity.
+/// Lines over the rows' first quantity, one for each value of the second.
 fn by_y<'a>(rows: &[&'a Row], name: impl Fn(f64) -> String) -> Vec<Line<'a>> {
-    let lines = distinct_numbers(rows.iter().filter_map(|row| row.y)).into_iter().map(|y| {
-        let rows = rows.iter().copied().filter(|row| row.y == Some(y)).collect();
-        Line { name: name(y), rows }
+    by(rows, |row| row.y, |row| row.x, name)
+}
+
+fn by<'a>(
+    rows: &[&'a Row],
+    key: fn(&Row) -> Option<f64>,
+    over: fn(&Row) -> Option<f64>,
+    name: impl Fn(f64) -> String,
+) -> Vec<Line<'a>> {
+    let keys = distinct_numbers(rows.iter().filter_map(|row| key(row)));
+    let lines = keys.into_iter().map(|value| {
+        let rows = rows.iter().copied().filter(|row| key(row) == Some(value)).collect();
+        Line { name: name(value), rows, over }
     });
     lines.collect()
 }
@@ -124,18 +135,18 @@ fn costs(rows: &[Row]) -> Result<Panel, FigureError> {
     Ok(panel("Draft length", series, x, |values| Axis::log("cost a token (ms)", values)))
 }
 
-/// The lengths that were measured or, without any, some of all.
+/// The delays at which was measured or, without any, some of all.
 fn hardware(rows: &[Row]) -> Result<Panel, FigureError> {
     let rows = of_metric(rows, "hardware_ms")?;
-    let mut lines = by_y(&rows, |y| format!("k = {}", number(y)));
+    let mut lines = by(&rows, |row| row.x, |row| row.y, |x| format!("d = {} ms", number(x)));
     let measured = |line: &Line<'_>| line.rows.iter().any(|row| row.method == PUBLISHED);
     if lines.iter().any(measured) {
         lines.retain(measured);
     }
     let stride = lines.len().div_ceil(LINES).max(1);
     let lines: Vec<Line<'_>> = lines.into_iter().step_by(stride).collect();
-    let linear = |values| Axis::linear("time per token (ms)", values, true);
-    Ok(panel("Measured devices", series(&lines)?, "one-way delay (ms)", linear))
+    let linear = |values| Axis::linear("time per token (ms)", values, false);
+    Ok(panel("Measured devices", series(&lines)?, "drafts in a round", linear))
 }
 
 fn capacity(rows: &[Row]) -> Result<Panel, FigureError> {
@@ -143,12 +154,14 @@ fn capacity(rows: &[Row]) -> Result<Panel, FigureError> {
     let line = |variant: &str| Line {
         name: variant.to_owned(),
         rows: with(&rows, |row| &row.variant, variant),
+        over: |row| row.x,
     };
-    let lines: Vec<Line<'_>> =
-        super::rows::distinct(rows.iter().copied(), |row| &row.variant).into_iter().map(line).collect();
+    let variants = distinct(rows.iter().copied(), |row| &row.variant);
+    let lines: Vec<Line<'_>> = variants.into_iter().map(line).collect();
     let linear = |values| Axis::linear("tokens per second", values, true);
     let mut panel = panel("Shared target", series(&lines)?, "edges", linear);
-    // Numbers of edges are whole.
-    panel.x.ticks.retain(|tick| tick.at == tick.at.round());
+    // The diamonds at the lines' ends leave room for their names.
+    let beyond = panel.x.high * 1.05;
+    panel.x = Axis::linear("edges", places(&panel.series).into_iter().chain([beyond]), true);
     Ok(panel)
 }

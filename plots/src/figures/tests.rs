@@ -274,24 +274,25 @@ fn the_break_even_map_shows_ties_and_names_its_rows() {
     assert_eq!(winners(&drawn(&file)), ["pipesd", "pipesd", "tie"]);
 }
 
-/// Formulas are lines that are named at their ends, the simulator's values dots, published ones rings,
+/// Formulas are lines that are named at their ends, the simulator's values dots, published ones diamonds,
 /// also where a line of the theory meets the cloud's.
 #[test]
-fn closed_forms_show_lines_dots_and_rings() {
+fn closed_forms_show_lines_dots_and_diamonds() {
     let rows = file("closed-forms").rows();
     let chart = (super::closed_forms::FIGURE.draw)(&rows).expect("it draws");
     let metrics = ["split_ms", "cost_ms", "hardware_ms", "tokens_per_s"];
     for (panel, metric) in chart.panels.iter().zip(metrics) {
-        let of = |method: &str| rows.iter().filter(|row| row.metric == metric && row.method == method);
+        let of =
+            |method: &str| rows.iter().filter(|row| row.metric == metric && row.method == method);
         let count = |form: Form| {
             let series = panel.series.iter().filter(|series| series.form == form);
             series.map(|series| series.points.len()).sum::<usize>()
         };
-        // A length that was not measured is not shown where others were.
-        let shown = if metric == "hardware_ms" { 16 } else { of("simulated").count() };
+        // A delay at which nothing was measured is not shown where others are.
+        let shown = if metric == "hardware_ms" { 15 } else { of("simulated").count() };
         assert_eq!((count(Form::Line), count(Form::Points)), (shown, shown), "{metric}");
-        let rings = if metric == "split_ms" { 4 } else { of("published").count() };
-        assert_eq!(count(Form::Paper), rings, "{metric}");
+        let diamonds = if metric == "split_ms" { 4 } else { of("published").count() };
+        assert_eq!(count(Form::Paper), diamonds, "{metric}");
         let lines = panel.series.iter().filter(|series| series.form == Form::Line);
         let unnamed = |series: &&Series| {
             let end = series.points.last().expect("a line has points");

@@ -253,7 +253,8 @@ fn no_serial_split_is_faster_than_both_models_on_the_server() {
         for decode_ms in [20.0, 100.0] {
             let on_server = Round { draft_ms: 0.0, verify_ms: 10.0, ..split(decode_ms, 0.0) };
             let colocated = tpt_ms(&on_server, acceptance, 1000);
-            let [at_zero, near] = [0.0, 0.5].map(|rtt| tpt_ms(&split(decode_ms, rtt), acceptance, 1000));
+            let [at_zero, near] =
+                [0.0, 0.5].map(|rtt| tpt_ms(&split(decode_ms, rtt), acceptance, 1000));
             assert!((at_zero - colocated).abs() < 1e-4, "the same rounds: {at_zero} {colocated}");
             assert!(near > colocated, "a round trip costs something: {near} {colocated}");
         }

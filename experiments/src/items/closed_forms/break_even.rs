@@ -278,8 +278,7 @@ fn curves(
             tasks.push((acceptance, text, plan.split(plan.curve_decode_ms, round_trip_ms)));
         }
     }
-    let times =
-        map_kept(&tasks, "curves", context, |(_, text, split)| bench.tpt_ms(split, text))?;
+    let times = map_kept(&tasks, "curves", context, |(_, text, split)| bench.tpt_ms(split, text))?;
     let variant = format!("a decoding pass takes {} ms", plan.curve_decode_ms);
     let mut rows = Vec::new();
     for ((acceptance, _, split), time) in tasks.iter().zip(times) {

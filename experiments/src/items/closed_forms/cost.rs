@@ -45,6 +45,9 @@ struct Critical {
     delay_ms: f64,
 }
 
+/// How many times as long the texts of critical delays are: where two costs cross, errors of the text
+/// count most.
+const CRITICAL_TOKENS: u64 = 4;
 /// No critical delay of any use lies beyond \[ms\].
 const DELAY_MAX_MS: f64 = 1000.0;
 
@@ -177,9 +180,11 @@ fn table(plan: &Plan, costs: &[&[f64]]) -> Table {
     let mut table = Table::new(caption, &header, 1);
     for (line, costs) in plan.published.iter().zip(costs) {
         let mut cells = vec![line.delay_ms.to_string()];
-        cells.extend(plan.lengths.iter().zip(&line.cost_ms).map(|(&length, &published)| {
-            super::beside(costs[length as usize - 1], published, 2)
-        }));
+        cells.extend(
+            plan.lengths.iter().zip(&line.cost_ms).map(|(&length, &published)| {
+                super::beside(costs[length as usize - 1], published, 2)
+            }),
+        );
         cells.push(format!("{} ({})", best(costs), line.best_length));
         table.rows.push(cells);
     }
@@ -189,7 +194,8 @@ fn table(plan: &Plan, costs: &[&[f64]]) -> Table {
 /// The delays at which one draft costs what two do.
 fn critical(plan: &Plan, bench: &Bench, context: &Context<'_>, part: &mut Part) -> Result<()> {
     let found: Vec<f64> = map_kept(&plan.critical, "critical", context, |critical| {
-        let text: Arc<Trace> = text(bench, critical.acceptance, context.size.tokens, 2);
+        let tokens = CRITICAL_TOKENS.saturating_mul(context.size.tokens);
+        let text: Arc<Trace> = text(bench, critical.acceptance, tokens, 2);
         let cost = |length, delay_ms| bench.tpt_ms(&plan.split(length, delay_ms), &text);
         let found = crossing(DELAY_MAX_MS, |delay| Ok(cost(1, delay)? - cost(2, delay)?))?;
         Ok(found.unwrap_or(0.0))

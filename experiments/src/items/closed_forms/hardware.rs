@@ -240,12 +240,14 @@ fn distinct(key: &str, places: impl Iterator<Item = (u32, f64)>) -> Result<(), S
     Ok(())
 }
 
-/// Rounds of each cell, as many as the shipped pair's were measured over.
+/// Rounds of each cell, as many as the shipped pair's were measured over; and for how many tokens of the
+/// item's size there is one at most.
 const ROUNDS: u64 = 1000;
+const TOKENS_A_ROUND: u64 = 10;
 
 pub(super) fn run(hardware: &Hardware, bench: &Bench, context: &Context<'_>) -> Result<Part> {
     let spec = &hardware.spec;
-    let rounds = ROUNDS.min(context.size.tokens) as u32;
+    let rounds = (context.size.tokens / TOKENS_A_ROUND).clamp(1, ROUNDS) as u32;
     let mut tasks: Vec<(Split, Arc<Trace>)> = Vec::new();
     for length in spec.lengths() {
         let (prefixes, seed) = (&spec.prefix_acceptance, bench.seed());
@@ -300,12 +302,11 @@ fn outcome(spec: &Spec, times: &[&[f64]]) -> Outcome {
         let (length, least) = best(times, index);
         let measured = spec.best_at(delay_ms);
         equal += u32::from(measured == Some(length));
-        let behind =
-            measured.map(|length| off_pct(times[length as usize - 1][index], least));
+        let behind = measured.map(|length| off_pct(times[length as usize - 1][index], least));
         listed.push(json!({ "delay_ms": delay_ms, "simulated": length, "measured": measured,
             "measured_costs_more_pct": behind }));
     }
-    let mut found = format!("all cells within {formula:.3} % of the formula");
+    let mut found = format!("all cells within {formula:.4} % of the formula");
     if !errors.is_empty() {
         found.push_str(&format!(
             "; {} measured cells off by {:.1} % in the mean (bias {:+.1} %), {:.1} % at most",
@@ -333,8 +334,7 @@ fn outcome(spec: &Spec, times: &[&[f64]]) -> Outcome {
 
 /// Simulated times; where there is a measured one, it and the error.
 fn table(spec: &Spec, times: &[&[f64]]) -> Table {
-    let titles: Vec<String> =
-        spec.delays_ms.iter().map(|delay| format!("{delay} ms")).collect();
+    let titles: Vec<String> = spec.delays_ms.iter().map(|delay| format!("{delay} ms")).collect();
     let mut header = vec!["drafts k"];
     header.extend(titles.iter().map(String::as_str));
     let caption = format!(

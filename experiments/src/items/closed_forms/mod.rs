@@ -107,7 +107,7 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
     report.tables.extend(tables);
     for outcome in outcomes {
         let Meaning { check, proves, not } = plan.meaning_of(outcome.key)?;
-        report.notes.push(format!("*{check}* proves {proves}. It does not prove {not}."));
+        report.notes.push(format!("“{check}” proves {proves}. It does not prove {not}."));
         let Outcome { key, asked, found, met, values } = outcome;
         let value = json!({ "asked": asked, "found": found, "met": met, "values": values });
         report.figures.insert(key.to_owned(), value);

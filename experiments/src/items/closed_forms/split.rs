@@ -44,7 +44,8 @@ impl Split {
 
     /// The public keys that make it.
     pub(super) fn sets(&self) -> Vec<String> {
-        let Self { length, draft_ms, verify_base_ms, verify_ms, delay_ms, startup_ms, edges } = self;
+        let Self { length, draft_ms, verify_base_ms, verify_ms, delay_ms, startup_ms, edges } =
+            self;
         let mut sets = vec![
             "payload=ids".to_owned(),
             format!("draft_length={length}"),

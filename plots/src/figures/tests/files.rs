@@ -269,7 +269,13 @@ pub(super) fn forms() -> File {
         for length in 1..=18 {
             let drafts = f64::from(length);
             let value = (1.5 * drafts + 2. * delay) / (1. + drafts).sqrt();
-            add("", "cost_ms", [Some(drafts), Some(delay)], value, [1, 3, 5, 7, 10].contains(&length));
+            add(
+                "",
+                "cost_ms",
+                [Some(drafts), Some(delay)],
+                value,
+                [1, 3, 5, 7, 10].contains(&length),
+            );
         }
     }
     for length in [1., 2., 3., 5., 10.] {
