@@ -12,13 +12,13 @@ use serde_json::json;
 
 use super::split::{Bench, Split, crossing};
 use super::{Outcome, Part, Place, largest, text, text_error_pct};
-use crate::items::{Context, Table};
+use crate::items::{Context, Row, Table};
 use crate::runner::map_kept;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plan {
-    source: String,
+    pub(super) source: String,
     pub(super) draft_length: u32,
     pub(super) draft_ms: f64,
     pub(super) acceptances: Vec<f64>,
@@ -271,7 +271,7 @@ fn curves(
     texts: &[Arc<Trace>],
     bench: &Bench,
     context: &Context<'_>,
-) -> Result<Vec<crate::items::Row>> {
+) -> Result<Vec<Row>> {
     let mut tasks = Vec::new();
     for (&acceptance, text) in plan.acceptances.iter().zip(texts) {
         for &round_trip_ms in &plan.curve_round_trips_ms {

@@ -83,7 +83,7 @@ pub(super) fn run(all: &super::Plan, bench: &Bench, context: &Context<'_>) -> Re
     part.outcomes.push(outcome(all, [split.1, colocated.1], largest(errors)));
     for ((drafting, split), tokens) in tasks.iter().zip(&found) {
         let [x, y] = [Some(f64::from(split.edges)), None];
-        let place = Place { source: "arXiv 2606.25091", variant: drafting.name(), x, y };
+        let place = Place { source: &all.break_even.source, variant: drafting.name(), x, y };
         let published = match drafting {
             Drafting::OnEdges => plan.split_tokens_per_s,
             Drafting::OnServer => plan.colocated_tokens_per_s,

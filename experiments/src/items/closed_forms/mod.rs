@@ -61,9 +61,9 @@ struct Meaning {
 struct Outcome {
     /// Its key in the plan's `meaning`.
     key: &'static str,
-    /// What was asked of it; empty: nothing, the numbers are shown.
     asked: String,
     found: String,
+    /// None: nothing was asked, the numbers are shown.
     met: Option<bool>,
     /// Its numbers for machines.
     values: Value,
