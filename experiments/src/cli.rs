@@ -59,7 +59,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Reproduce {
     /// What to remake; default: all of it. Items: table1 table2 table3 table4 table5 table6 table7 fig5
-    /// fig6 appendix-f appendix-i s4 break-even small.
+    /// fig6 appendix-f appendix-i s4 break-even closed-forms small.
     #[arg(value_name = "ITEM")]
     pub(crate) items: Vec<String>,
     /// Print one JSON document for each item instead of tables.
@@ -87,6 +87,10 @@ pub(crate) struct Reproduce {
     /// results, and a folder of its own in it for any other size or seed than the plans'.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Of `closed-forms`: predict this pair of devices, in a file of the form of
+    /// experiments/plans/closed-forms-jetson.toml, instead of that one.
+    #[arg(long, value_name = "FILE", conflicts_with = "live")]
+    pub(crate) hardware: Option<PathBuf>,
     /// Decode cells of `table1` on the live testbed, in real time (default: 260 tokens each).
     #[arg(long, conflicts_with_all = ["smoke", "seeds", "jobs"])]
     pub(crate) live: bool,

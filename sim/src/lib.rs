@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bound;
+pub mod closed_form;
 pub mod distribution;
 pub mod energy;
 pub mod export;

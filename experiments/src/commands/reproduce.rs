@@ -11,14 +11,23 @@ use indicatif::{HumanDuration, ProgressBar};
 
 use crate::cli::Reproduce;
 use crate::input::bad_input;
-use crate::items::{Context, Item, Report, Size, overall};
+use crate::items::{Context, Hardware, Item, Report, Size, overall};
 use crate::keep::{Checkpoint, Keeper, report_files};
 use crate::output;
 use crate::page::{self, Origin, Section};
 use crate::program;
 
 pub(crate) fn run(options: &Reproduce) -> Result<()> {
-    let items = chosen(&options.items)?;
+    let mut items = chosen(&options.items)?;
+    let hardware = options.hardware.as_deref().map(Hardware::load).transpose()?;
+    if let Some(hardware) = &hardware {
+        let taken = items.iter_mut().filter_map(|item| item.take_hardware(hardware).then_some(()));
+        if taken.count() == 0 {
+            return Err(
+                bad_input!("--hardware: it is of the item closed-forms: reproduce it").into()
+            );
+        }
+    }
     let out = folder(options);
     // Before the work, so that a folder that cannot be written costs none.
     output::make_folder(&out)?;
@@ -64,7 +73,10 @@ fn folder(options: &Reproduce) -> PathBuf {
         options.tokens.map(|tokens| format!("tokens-{tokens}")),
     ];
     let smoke = options.smoke.then(|| "smoke".to_owned());
-    let words: Vec<String> = smoke.into_iter().chain(named.into_iter().flatten()).collect();
+    let stem = options.hardware.as_ref().and_then(|path| path.file_stem());
+    let hardware = stem.map(|stem| format!("hardware-{}", stem.to_string_lossy()));
+    let named = named.into_iter().flatten().chain(hardware);
+    let words: Vec<String> = smoke.into_iter().chain(named).collect();
     if words.is_empty() { DEFAULT.into() } else { Path::new(DEFAULT).join(words.join("-")) }
 }
 
@@ -124,6 +136,15 @@ fn page_command(reports: &[Report], smoke: bool) -> String {
     words.join(" ")
 }
 
+/// What an item's results must have been made with to be used again.
+fn fingerprint(item: &Item, options: &Reproduce, keeper: &Keeper) -> String {
+    let own = keeper.fingerprint(options.seed, size(item, options));
+    match item.hardware().filter(|hardware| hardware.path.is_some()) {
+        Some(hardware) => format!("{own} hardware {:016x}", hardware.digest),
+        None => own,
+    }
+}
+
 /// How much of an item is run.
 fn size(item: &Item, options: &Reproduce) -> Size {
     let Size { seeds, tokens } = if options.smoke { item.head.smoke } else { item.head.size };
@@ -155,7 +176,7 @@ struct Course {
 impl Course {
     fn of(items: &[Item], options: &Reproduce, out: &Path, keeper: &Keeper) -> Self {
         let to_make = items.iter().filter(|item| {
-            let fingerprint = keeper.fingerprint(options.seed, size(item, options));
+            let fingerprint = fingerprint(item, options, keeper);
             let kept = || keeper.find(&out.join(&item.head.item));
             options.fresh || kept().is_none_or(|kept| kept.fingerprint != fingerprint)
         });
@@ -199,7 +220,7 @@ fn obtain(
     let head = &item.head;
     let size = size(item, options);
     let folder = out.join(&head.item);
-    let fingerprint = keeper.fingerprint(options.seed, size);
+    let fingerprint = fingerprint(item, options, keeper);
     let label = course.label(&head.item);
     let kept = keeper.find(&folder);
     match kept {

@@ -3,6 +3,7 @@
 
 mod break_even;
 pub(crate) mod chance;
+mod closed_forms;
 mod comparison;
 mod energy;
 #[cfg(feature = "live")]
@@ -21,6 +22,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 pub(crate) use self::chance::Chance;
+pub(crate) use self::closed_forms::Hardware;
 #[cfg(feature = "live")]
 pub(crate) use self::live_cells::{LiveCell, table1_cells};
 #[cfg(test)]
@@ -43,6 +45,7 @@ const PLANS: &[&str] = &[
     include_str!("../../plans/appendix-i.toml"),
     include_str!("../../plans/s4.toml"),
     include_str!("../../plans/break-even.toml"),
+    include_str!("../../plans/closed-forms.toml"),
     include_str!("../../plans/small.toml"),
 ];
 
@@ -88,6 +91,7 @@ enum KindName {
     Monitor,
     OverTime,
     BreakEven,
+    ClosedForms,
     Overheads,
 }
 
@@ -100,6 +104,7 @@ enum Kind {
     Monitor(monitor::Plan),
     OverTime(over_time::Plan),
     BreakEven(break_even::Plan),
+    ClosedForms(Box<closed_forms::Plan>),
     Overheads(overheads::Plan),
 }
 
@@ -150,9 +155,29 @@ impl Item {
             KindName::Monitor => Kind::Monitor(body.try_into()?),
             KindName::OverTime => Kind::OverTime(body.try_into()?),
             KindName::BreakEven => Kind::BreakEven(body.try_into()?),
+            KindName::ClosedForms => Kind::ClosedForms(Box::new(body.try_into()?)),
             KindName::Overheads => Kind::Overheads(body.try_into()?),
         };
         Ok(Self { head, kind })
+    }
+
+    /// Has the item predict another pair of devices than the shipped one; false: it predicts none.
+    pub(crate) fn take_hardware(&mut self, hardware: &Hardware) -> bool {
+        match &mut self.kind {
+            Kind::ClosedForms(plan) => {
+                plan.hardware = hardware.clone();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The pair of devices that the item predicts, if it is one that does.
+    pub(crate) const fn hardware(&self) -> Option<&Hardware> {
+        match &self.kind {
+            Kind::ClosedForms(plan) => Some(&plan.hardware),
+            _ => None,
+        }
     }
 
     /// Does what the plan says.
@@ -164,6 +189,7 @@ impl Item {
             Kind::Monitor(plan) => monitor::run(plan, context),
             Kind::OverTime(plan) => over_time::run(plan, context),
             Kind::BreakEven(plan) => break_even::run(plan, context),
+            Kind::ClosedForms(plan) => closed_forms::run(plan, context),
             Kind::Overheads(plan) => overheads::run(plan, context),
         }?;
         // What no single run makes is made by the item.

@@ -23,6 +23,7 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
         "appendix-i" => edges(report),
         "s4" => over_time(report),
         "break-even" => winners(report),
+        "closed-forms" => checks(report),
         _ => None,
     };
     first.into_iter().chain(errors(report)).collect()
@@ -253,6 +254,29 @@ fn over_time(report: &Report) -> Option<String> {
     let told: Vec<String> = told.collect();
     let all = if told.is_empty() { return None } else { and(&told) };
     Some(format!("Time per token, the mean over the whole time: {all}."))
+}
+
+/// How many checks against closed forms are met, and how far a pair of devices is predicted off.
+fn checks(report: &Report) -> Option<String> {
+    let met: Vec<bool> =
+        report.figures.values().filter_map(|check| check["met"].as_bool()).collect();
+    if met.is_empty() {
+        return None;
+    }
+    let all = met.iter().filter(|met| **met).count();
+    let mut told = format!("{all} of {} checks against closed forms are met.", met.len());
+    let values = &report.figures.get("hardware")?["values"];
+    if values["cells"].as_u64().is_some_and(|cells| cells > 0) {
+        let [name, mean, most] = ["name", "mean_absolute_error_pct", "max_error_pct"];
+        told.push_str(&format!(
+            " The time per token of {} is predicted from inputs measured apart with a mean error of {:.1} \
+             %, {:.1} % at most.",
+            values[name].as_str()?,
+            values[mean].as_f64()?,
+            values[most].as_f64()?
+        ));
+    }
+    Some(told)
 }
 
 /// At how many places of each map which deployment has the least mean.

@@ -17,6 +17,8 @@ const BEHIND: [(&str, &str); 5] = [
     ("Scopes of energy", "scopes of energy"),
 ];
 const REFERENCES: &str = "Reference lines";
+/// A table that is the item's result: it stands before the figures and is never folded.
+const CHECKS: &str = "Checks";
 /// More main tables than this are folded, too: a figure shows them.
 const MANY: usize = 2;
 
@@ -32,6 +34,8 @@ pub(super) fn markup(section: &Section<'_>, earlier: &[&Report]) -> Result<Marku
     let heading = format!("{item}-heading");
     let behind = |table: &&Table| BEHIND.iter().any(|(start, _)| table.caption.starts_with(start));
     let (folded, main): (Vec<&Table>, Vec<&Table>) = report.tables.iter().partition(behind);
+    let (checks, main): (Vec<&Table>, Vec<&Table>) =
+        main.into_iter().partition(|table| table.caption == CHECKS);
     let in_figure = main.len() > MANY && !figures.is_empty();
     Ok(html! {
         section.item #(item) aria-labelledby=(heading) {
@@ -43,6 +47,7 @@ pub(super) fn markup(section: &Section<'_>, earlier: &[&Report]) -> Result<Marku
             @if let Some(why) = &report.unpublished {
                 p.aside { strong { "What the paper leaves out: " } (prose(&ended(why))) }
             }
+            (tables(&checks, report))
             @for figure in &drawn { (figure) }
             @if in_figure {
                 (self::folded("The figure’s numbers", &tables(&main, report)))

@@ -1,5 +1,6 @@
 //! The program as a user meets it.
 
+mod closed_forms;
 mod commands;
 #[cfg(feature = "live")]
 mod crowd;

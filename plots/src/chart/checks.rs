@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::panel::MANY;
 use super::scene::{Scene, Shape};
-use super::{Chart, Form, Panel, look};
+use super::{Chart, Form, Panel, Series, look};
 use crate::canvas::Frame;
 
 /// Checks a chart and its page.
@@ -81,10 +81,16 @@ fn within_axes(panel: &Panel) -> Result<(), String> {
     if shares.all(inside) { Ok(()) } else { Err("a tick lies beyond its axis".to_owned()) }
 }
 
-/// Lines of a panel differ in dashes or markers, bars in colour or hatch.
+/// Lines of a panel differ in dashes or markers, bars in colour or hatch. A line that is named at its
+/// end is told apart by its name.
 fn told_apart(panel: &Panel, unknown: &[&str]) -> Result<(), String> {
     let mut seen = BTreeSet::new();
+    let named = |series: &Series| {
+        let end = series.points.last().filter(|_| series.form == Form::Line);
+        end.is_some_and(|end| panel.notes.iter().any(|note| note.at == end.y))
+    };
     let shown = panel.series.iter().filter(|series| series.form != Form::Paper && !panel.lies());
+    let shown = shown.filter(|series| !named(series));
     for series in shown {
         let look = look::of(&series.style, unknown);
         let colour = look.for_lines().colour;

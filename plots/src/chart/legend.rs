@@ -66,6 +66,8 @@ fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
     let mut entries: Vec<(Sample, String)> = Vec::new();
     let mut references: Vec<(Sample, String)> = Vec::new();
     let mut papers: Option<Sample> = None;
+    // Values of other publications than the paper are told apart from its own.
+    let mut others = false;
     for panel in &chart.panels {
         for series in &panel.series {
             let list = if look::REFERENCES.contains(&series.method.as_str()) {
@@ -76,6 +78,7 @@ fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
             let look = look::of(&series.style, unknown);
             let sample = match series.form {
                 Form::Paper => {
+                    others |= series.method == "published";
                     papers = Some(match papers {
                         None if has_bars(panel) => Sample::Diamond,
                         None => Sample::Hollow([look; 2]),
@@ -99,7 +102,8 @@ fn entries(chart: &Chart, unknown: &[&str]) -> Vec<(Sample, String)> {
         }
     }
     if let Some(sample) = papers {
-        entries.push((sample, "paper".to_owned()));
+        let name = if others { "published" } else { "paper" };
+        entries.push((sample, name.to_owned()));
     }
     entries.append(&mut references);
     for band in chart.panels.iter().filter_map(|panel| panel.band.as_ref()) {

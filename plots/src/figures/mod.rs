@@ -4,6 +4,7 @@
 mod appendix_f;
 mod appendix_i;
 mod break_even;
+mod closed_forms;
 mod fig5;
 mod fig6;
 mod rows;
@@ -51,6 +52,7 @@ pub const FIGURES: &[FigureOf] = &[
     appendix_i::FIGURE,
     s4::FIGURE,
     break_even::FIGURE,
+    closed_forms::FIGURE,
     table1::SMALL,
 ];
 

@@ -274,6 +274,37 @@ fn the_break_even_map_shows_ties_and_names_its_rows() {
     assert_eq!(winners(&drawn(&file)), ["pipesd", "pipesd", "tie"]);
 }
 
+/// Formulas are lines that are named at their ends, the simulator's values dots, published ones diamonds,
+/// also where a line of the theory meets the cloud's.
+#[test]
+fn closed_forms_show_lines_dots_and_diamonds() {
+    let rows = file("closed-forms").rows();
+    let chart = (super::closed_forms::FIGURE.draw)(&rows).expect("it draws");
+    let metrics = ["split_ms", "cost_ms", "hardware_ms", "tokens_per_s"];
+    for (panel, metric) in chart.panels.iter().zip(metrics) {
+        let of =
+            |method: &str| rows.iter().filter(|row| row.metric == metric && row.method == method);
+        let count = |form: Form| {
+            let series = panel.series.iter().filter(|series| series.form == form);
+            series.map(|series| series.points.len()).sum::<usize>()
+        };
+        // A delay at which nothing was measured is not shown where others are.
+        let shown = if metric == "hardware_ms" { 15 } else { of("simulated").count() };
+        assert_eq!((count(Form::Line), count(Form::Points)), (shown, shown), "{metric}");
+        let diamonds = if metric == "split_ms" { 4 } else { of("published").count() };
+        assert_eq!(count(Form::Paper), diamonds, "{metric}");
+        let lines = panel.series.iter().filter(|series| series.form == Form::Line);
+        let unnamed = |series: &&Series| {
+            let end = series.points.last().expect("a line has points");
+            !panel.notes.iter().any(|note| note.at == end.y)
+        };
+        assert_eq!(lines.filter(unnamed).count(), 0, "{metric}: each line has its name");
+    }
+    // Rows of some other item are no figure, and it says which metric is lacking.
+    let error = (super::closed_forms::FIGURE.draw)(&file("fig5").rows()).expect_err("no rows");
+    assert!(error.to_string().contains("split_ms"), "{error}");
+}
+
 /// Bars whose published value was used have a letter below them, and the key says what it means.
 #[test]
 fn bars_that_are_no_predictions_have_letters() {

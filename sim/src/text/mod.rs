@@ -5,6 +5,7 @@
 pub mod likelihood;
 mod process;
 mod recorded;
+pub mod strata;
 
 use pipesd_core::contract::Proposal;
 use pipesd_core::ids::TokenId;

@@ -14,6 +14,7 @@ mod links;
 mod log_order;
 mod measured;
 mod oblivious;
+mod published_forms;
 mod queues;
 mod reference;
 mod replay;

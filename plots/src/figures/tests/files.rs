@@ -243,8 +243,59 @@ pub(super) fn map(item: &str) -> File {
     file
 }
 
+/// Formulas, simulated values that are near them, and some published ones.
+pub(super) fn forms() -> File {
+    let mut file = File::new();
+    let mut add = |variant: &str, metric: &str, at: [Option<f64>; 2], value: f64, known: bool| {
+        for (method, value) in
+            [("simulated", value * 1.001), ("formula", value), ("published", value * 0.99)]
+        {
+            if known || method != "published" {
+                let names = ["a theory", "closed form", variant, method, metric];
+                file.row("closed-forms", names, at, [Some(value), None]);
+            }
+        }
+    };
+    for (number, acceptance) in (1..).zip([0.5, 0.7, 0.85, 0.9]) {
+        for round_trip in [0., 40., 80., 120.] {
+            let value = (100. + round_trip) / (1. + f64::from(number));
+            add("50 ms", "split_ms", [Some(round_trip), Some(acceptance)], value, false);
+        }
+        let at = [Some(50.), Some(acceptance)];
+        add("", "break_even_rtt_ms", at, 30. * f64::from(number), true);
+    }
+    add("50 ms", "cloud_only_ms", [Some(0.), None], 50., false);
+    for delay in [5., 10., 30., 50., 100., 200., 500.] {
+        for length in 1..=18 {
+            let drafts = f64::from(length);
+            let value = (1.5 * drafts + 2. * delay) / (1. + drafts).sqrt();
+            add(
+                "",
+                "cost_ms",
+                [Some(drafts), Some(delay)],
+                value,
+                [1, 3, 5, 7, 10].contains(&length),
+            );
+        }
+    }
+    for length in [1., 2., 3., 5., 10.] {
+        for delay in [0., 20., 55., 150.] {
+            let value = (75. + 70. * length + 2. * delay) / (1. + length).sqrt();
+            add("", "hardware_ms", [Some(delay), Some(length)], value, delay > 0. && length < 10.);
+        }
+    }
+    for (variant, most) in [("split", 58.8), ("co-located", 29.4)] {
+        for edges in [1., 2., 4., 8., 16.] {
+            let value = (15. * edges).min(most);
+            add(variant, "tokens_per_s", [Some(edges), None], value, edges > 8.);
+        }
+    }
+    file
+}
+
 pub(super) fn file(item: &str) -> File {
     match item {
+        "closed-forms" => forms(),
         "table4" | "break-even" => map(item),
         "small" => table(item),
         _ if item.starts_with("table") => table(item),
