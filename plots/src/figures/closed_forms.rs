@@ -8,12 +8,13 @@ use crate::results::Row;
 pub(super) const FIGURE: FigureOf = FigureOf {
     item: "closed-forms",
     file: "closed-forms.svg",
-    caption: "Closed forms (lines), the simulator on the same assumptions (dots), and what is published \
-              or was measured (diamonds). Split or cloud: time per token of the serial split over the round \
-              trip, by acceptance α, against decoding in the cloud; diamonds where the theory has \
-              them break even. Draft length: cost a token by one-way delay d, on a logarithmic axis. Measured devices: time per token by one-way delay d, predicted from inputs \
-              measured apart; its axis of times does not begin at zero. Shared target: tokens per \
-              second by where the drafting is done. Nothing is fitted.",
+    caption: "Closed forms (lines), the simulator on the same assumptions (dots), and what is \
+              published or was measured (diamonds). Split or cloud: time per token of the serial \
+              split over the round trip, by acceptance α, against decoding in the cloud; diamonds \
+              where the theory has them break even. Draft length: cost a token by one-way delay d, \
+              on a logarithmic axis. Measured devices: time per token by one-way delay d, predicted \
+              from inputs measured apart; its axis of times does not begin at zero. Shared target: \
+              tokens per second by where the drafting is done. Nothing is fitted.",
     draw,
 };
 
