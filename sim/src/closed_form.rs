@@ -31,8 +31,8 @@ pub fn tokens_variance(acceptance: f64, length: u32) -> f64 {
     square - mean * mean
 }
 
-/// Mean tokens of a round for a measured curve: `prefixes[i]` is the probability that the first i + 1 drafts of a
-/// round are all the target's own.
+/// Mean output tokens of a round for a measured curve: `prefixes[i]` is the probability that the first
+/// i + 1 drafts of a round are all the target's own.
 #[must_use]
 pub fn tokens_of_prefixes(prefixes: &[f64]) -> f64 {
     1.0 + prefixes.iter().sum::<f64>()

@@ -8,12 +8,13 @@ use crate::results::Row;
 pub(super) const FIGURE: FigureOf = FigureOf {
     item: "closed-forms",
     file: "closed-forms.svg",
-    caption: "Closed forms (lines), the simulator on the same assumptions (dots), and what is published \
-              or was measured (diamonds). Split or cloud: time per token of the serial split over the round \
-              trip, by acceptance α, against decoding in the cloud; diamonds where the theory has \
-              them break even. Draft length: cost a token by one-way delay d, on a logarithmic axis. Measured devices: time per token by one-way delay d, predicted from inputs \
-              measured apart; its axis of times does not begin at zero. Shared target: tokens per \
-              second by where the drafting is done. Nothing is fitted.",
+    caption: "Closed forms (lines), the simulator on the same assumptions (dots), and what is \
+              published or was measured (diamonds). Split or cloud: time per token of the serial \
+              split over the round trip, by acceptance α, against decoding in the cloud; diamonds \
+              where the theory has them break even. Draft length: cost a token by one-way delay d, \
+              on a logarithmic axis. Measured devices: time per token by one-way delay d, predicted \
+              from inputs measured apart; its axis of times does not begin at zero. Shared target: \
+              tokens per second by where the drafting is done. Nothing is fitted.",
     draw,
 };
 
@@ -107,6 +108,7 @@ fn panel(
 fn pays(all: &[Row]) -> Result<Panel, FigureError> {
     let rows = of_metric(all, "split_ms")?;
     let cloud = of_metric(all, "cloud_only_ms")?;
+    let cloud = with(&cloud, |row| &row.method, FORMULA);
     let decode_ms = cloud.iter().find_map(|row| row.mean);
     let (mut series, mut notes) = series(&by_y(&rows, |y| format!("α = {}", number(y))))?;
     if let Some(decode_ms) = decode_ms {
@@ -146,7 +148,7 @@ fn hardware(rows: &[Row]) -> Result<Panel, FigureError> {
     let stride = lines.len().div_ceil(LINES).max(1);
     let lines: Vec<Line<'_>> = lines.into_iter().step_by(stride).collect();
     let linear = |values| Axis::linear("time per token (ms)", values, false);
-    Ok(panel("Measured devices", series(&lines)?, "drafts in a round", linear))
+    Ok(with_room(panel("Measured devices", series(&lines)?, "drafts in a round", linear)))
 }
 
 fn capacity(rows: &[Row]) -> Result<Panel, FigureError> {
@@ -159,9 +161,13 @@ fn capacity(rows: &[Row]) -> Result<Panel, FigureError> {
     let variants = distinct(rows.iter().copied(), |row| &row.variant);
     let lines: Vec<Line<'_>> = variants.into_iter().map(line).collect();
     let linear = |values| Axis::linear("tokens per second", values, true);
-    let mut panel = panel("Shared target", series(&lines)?, "edges", linear);
-    // The diamonds at the lines' ends leave room for their names.
-    let beyond = panel.x.high * 1.05;
-    panel.x = Axis::linear("edges", places(&panel.series).into_iter().chain([beyond]), true);
-    Ok(panel)
+    Ok(with_room(panel("Shared target", series(&lines)?, "edges", linear)))
+}
+
+/// The diamonds at the lines' ends leave room for their names.
+fn with_room(mut panel: Panel) -> Panel {
+    let all = places(&panel.series);
+    let beyond = 1.05 * all.iter().copied().fold(0., f64::max);
+    panel.x = Axis::linear(&panel.x.title, all.into_iter().chain([beyond]), true);
+    panel
 }

@@ -282,16 +282,17 @@ fn closed_forms_show_lines_dots_and_diamonds() {
     let chart = (super::closed_forms::FIGURE.draw)(&rows).expect("it draws");
     let metrics = ["split_ms", "cost_ms", "hardware_ms", "tokens_per_s"];
     for (panel, metric) in chart.panels.iter().zip(metrics) {
-        let of =
-            |method: &str| rows.iter().filter(|row| row.metric == metric && row.method == method);
+        let count_of = |method: &str| {
+            rows.iter().filter(|row| row.metric == metric && row.method == method).count()
+        };
         let count = |form: Form| {
             let series = panel.series.iter().filter(|series| series.form == form);
             series.map(|series| series.points.len()).sum::<usize>()
         };
         // A delay at which nothing was measured is not shown where others are.
-        let shown = if metric == "hardware_ms" { 15 } else { of("simulated").count() };
+        let shown = if metric == "hardware_ms" { 15 } else { count_of("simulated") };
         assert_eq!((count(Form::Line), count(Form::Points)), (shown, shown), "{metric}");
-        let diamonds = if metric == "split_ms" { 4 } else { of("published").count() };
+        let diamonds = if metric == "split_ms" { 4 } else { count_of("published") };
         assert_eq!(count(Form::Paper), diamonds, "{metric}");
         let lines = panel.series.iter().filter(|series| series.form == Form::Line);
         let unnamed = |series: &&Series| {

@@ -145,7 +145,8 @@ impl Spec {
         if !(1..=LENGTHS_MAX).contains(&prefixes.len()) {
             let count = prefixes.len();
             return Err(format!(
-                "`prefix_acceptance`: {count} shares: it must be 1 to {LENGTHS_MAX}, one for each draft length"
+                "`prefix_acceptance`: {count} shares: it must be 1 to {LENGTHS_MAX}, one for each draft \
+                 length"
             ));
         }
         let mut before = 1.0;

@@ -278,14 +278,14 @@ pub(super) fn forms() -> File {
             );
         }
     }
-    for length in [1., 2., 3., 5., 10.] {
+    for length in [1_f64, 2., 3., 5., 10.] {
         for delay in [0., 20., 55., 150.] {
             let value = (75. + 70. * length + 2. * delay) / (1. + length).sqrt();
             add("", "hardware_ms", [Some(delay), Some(length)], value, delay > 0. && length < 10.);
         }
     }
     for (variant, most) in [("split", 58.8), ("co-located", 29.4)] {
-        for edges in [1., 2., 4., 8., 16.] {
+        for edges in [1_f64, 2., 4., 8., 16.] {
             let value = (15. * edges).min(most);
             add(variant, "tokens_per_s", [Some(edges), None], value, edges > 8.);
         }
