@@ -361,7 +361,7 @@ mod tests {
             (
                 cell("role", "guess"),
                 "line 3, column `role`: `guess` is not one of calibration, in_sample, \
-                 prediction, reference, ours",
+                 prediction, not_counted, reference, ours",
             ),
             (format!("{empty}\na,b\n"), "line 3: 2 cells, where line 1 has 23"),
         ] {

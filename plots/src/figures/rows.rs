@@ -75,7 +75,9 @@ pub(super) fn letters_note(rows: &[&Row]) -> Vec<String> {
         return Vec::new();
     }
     words.push("no letter: predicted");
-    vec![words.join("; ")]
+    // Half a page is as wide as three of them.
+    let of_line = if words.len() > 3 { 2 } else { 3 };
+    words.chunks(of_line).map(|words| words.join("; ")).collect()
 }
 
 /// Grouped bars: group `i` is centred on x = i, its methods stand side by side in one order for all

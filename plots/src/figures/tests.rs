@@ -325,7 +325,7 @@ fn bars_that_are_no_predictions_have_letters() {
     assert!(chart.panels[1].below.is_empty());
     assert_eq!(
         chart.notes,
-        ["c: calibrated; i: in sample; n: settings not published; no letter: predicted"]
+        ["c: calibrated; i: in sample", "n: settings not published; no letter: predicted"]
     );
 }
 
