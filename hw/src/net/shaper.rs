@@ -359,7 +359,7 @@ mod tests {
         let rates = vec![8_000_000, 4_000_000];
         let rate = Rate::PerRequest { rates, first: 0, random_first: false };
         let mut link = shaper(&ShaperConfig { rate, ..plain() });
-        let mut departures = |now, link: &mut Shaper| departure(link.offer(at(now), 1000));
+        let departures = |now, link: &mut Shaper| departure(link.offer(at(now), 1000));
         assert_eq!([departures(0, &mut link), departures(0, &mut link)], [1, 2].map(at));
         link.begin_request(at(1), 1);
         assert_eq!([departures(1, &mut link), departures(1, &mut link)], [4, 6].map(at));
