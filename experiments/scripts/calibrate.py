@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Prints what the shipped profiles' and scenarios' fitted values are fitted by (README, "Where the numbers
-come from"). Nothing is written: a value goes into a file by hand, with its source.
+come from"), by the files in traces/ as they are. Nothing is written: a value goes into a file by hand, with
+its source. Order: level and slope first, as all others stand on them.
 
     calibrate.py level            HumanEval's acceptance level on Vanilla at the four rates of Fig. 5
     calibrate.py slope [ROUNDS]   GSM8K's acceptance curve on Table 1's S1 column, beside the rounds' likelihood
@@ -51,7 +52,10 @@ class Runs:
 
     def tpt(self, profile, scenario, method, sets=()):
         """Mean and standard deviation (of ten prompts by chance) of the time per token [ms]."""
-        command = [self.pipesd, "simulate", "--profile", profile, "--scenario", scenario]
+        if not scenario.endswith(".toml"):
+            scenario = f"traces/scenarios/{scenario}.toml"
+        command = [self.pipesd, "simulate", "--profile", f"traces/profiles/{profile}.toml"]
+        command += ["--scenario", scenario]
         command += ["--method", method, "--tokens", "1300", "--seeds", str(self.seeds), "--json"]
         for setting in sets:
             command += ["--set", setting]
@@ -144,16 +148,26 @@ def slope(runs, rounds):
 
 
 def floor(runs, _):
-    """A round of N tokens at 80 Mbit/s takes 78 + 44.5 N ms and its exchange."""
-    print("method   tokens a round   output tokens   exchange at 80 Mbit/s: published, by rate")
-    points = []
-    for method, length in (("vanilla", 6.0), ("hsl", None)):
-        sets = ["uplink_mbps=80", "exchange_floor_ms=0", "exchange_floor_per_token_ms=0"]
-        mean, _ = runs.tpt("humaneval", "s1-laptop", method, sets)
-        published = FIG5[method][80]
-        print(f"{method:8} {length}  ours without a floor {mean:.1f}, published {published}")
-        points.append((method, mean, published))
-    print("see `exchange` in traces/profiles/humaneval.toml for what follows")
+    """Two cells, two unknowns: Newton's method on simulated runs."""
+
+    def deviations(base, per_mb):
+        sets = ["uplink_mbps=80", f"exchange_floor_ms={base}", f"exchange_floor_per_mb_ms={per_mb}"]
+        means = [runs.tpt("humaneval", "s1-laptop", method, sets)[0] for method in FIG5]
+        return [mean / FIG5[method][80] - 1 for mean, method in zip(means, FIG5)]
+
+    print("floor [ms], per MB [ms], deviation of Vanilla, HSL at 80 Mbit/s")
+    without = deviations(0, 0)
+    print(f"{0:8.1f}  {0:8.1f}  " + "  ".join(f"{100 * d:+6.2f} %" for d in without))
+    base, per_mb = 50.0, 100.0
+    for _step in range(3):
+        here = deviations(base, per_mb)
+        print(f"{base:8.1f}  {per_mb:8.1f}  " + "  ".join(f"{100 * d:+6.2f} %" for d in here))
+        more = [deviations(base + 4, per_mb), deviations(base, per_mb + 8)]
+        slopes = [[(m[i] - here[i]) / d for m, d in zip(more, (4, 8))] for i in (0, 1)]
+        determinant = slopes[0][0] * slopes[1][1] - slopes[0][1] * slopes[1][0]
+        base -= (here[0] * slopes[1][1] - here[1] * slopes[0][1]) / determinant
+        per_mb -= (here[1] * slopes[0][0] - here[0] * slopes[1][0]) / determinant
+    print(f"zero at {base:.1f} ms and {per_mb:.1f} ms per MB")
 
 
 def pads(runs, _):
@@ -180,8 +194,8 @@ def s4(runs, _):
         published = TABLE1[profile, "s4-dynamic"]["vanilla"]
         print(f"{profile}: mean rate [Mbit/s], deviation of Vanilla")
         points = []
-        for rate in grid(14, 40, 2):
-            sets = [f"request_rates_mean_mbps={rate}"]
+        for rate in grid(20, 40, 2):
+            sets = [f"uplink_mean_mbps={rate}"]
             sets += [GSM8K_LENGTH] if profile == "gsm8k" else []
             deviation, _ = runs.deviation(published, profile, "s4-dynamic", "vanilla", sets)
             points.append((rate, -(deviation**2)))
