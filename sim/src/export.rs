@@ -28,7 +28,8 @@ pub enum ExportError {
 }
 
 /// The trace of the first `requests` requests of the run with `seed`, with the times of the reference
-/// device: what the edge's own makes of them depends on the method. Rollouts go to the end of the text, and have `rollout_steps_min` steps at least.
+/// device: what the edge's own makes of them depends on the method. Rollouts go to the end of the text,
+/// and have `rollout_steps_min` steps at least.
 ///
 /// # Errors
 /// If the profile's texts are not drawn from a process, or a time is too long for a trace.

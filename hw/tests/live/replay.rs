@@ -1,11 +1,19 @@
 //! Recorded runs: replayed bit for bit, refused when they are not whole, and read for their times.
 
+use std::sync::Arc;
+
 use pipesd_core::contract::{Input, Output, WorkResult};
+use pipesd_core::device::{Device, DraftKind};
 use pipesd_core::edge::{EdgeConfig, TuningConfig};
 use pipesd_core::event::Event;
+use pipesd_core::time::Duration;
+use pipesd_hw::backend::emulated::{Latencies, Playback};
+use pipesd_hw::record::samples::DraftSample;
 use pipesd_hw::record::{Line, RunLog, replay, samples};
 
-use crate::support::{DUAL, FIXED, SEED, TOKEN, edge, edge_with, playback, recorded};
+use crate::support::{
+    DUAL, FIXED, SEED, TOKEN, VOCABULARY, edge, edge_with, playback, recorded, trace,
+};
 
 #[test]
 fn a_recorded_run_replays_bit_for_bit_at_both_ends() {
@@ -101,4 +109,22 @@ fn a_log_tells_how_long_the_models_took() {
     let of_events =
         edge_log.events().filter(|stamped| matches!(stamped.event, Event::Committed { .. }));
     assert_eq!(of_events.count(), 40);
+}
+
+#[test]
+fn a_log_tells_what_a_device_has_added_to_steps_of_each_kind() {
+    // Own steps of 1 ms, main ones padded to 12; a NAV takes as long as some steps.
+    let ms = Duration::from_millis;
+    let latencies = Latencies { step: ms(1), verify: ms(5), ..Latencies::default() };
+    let played = Playback::new(trace(&[60]), VOCABULARY, latencies).expect("a sound trace");
+    let played = Arc::new(played.on_device(Device::Padded(ms(12))));
+    let (_, log, _) = recorded(edge(TOKEN), &played);
+    let mut seen = [0; 4];
+    for DraftSample { kind, own, took, .. } in samples(&log).draft {
+        seen[kind as usize] += 1;
+        let added = if kind == DraftKind::Main { ms(11) } else { ms(0) };
+        assert_eq!(took - own, added, "a {kind:?} step of {took:?}");
+        assert!(own >= ms(1), "{own:?}");
+    }
+    assert!(seen.iter().all(|&count| count > 0), "steps of each kind: {seen:?}");
 }

@@ -10,6 +10,7 @@ use pipesd_sim::bound::{
     unshared,
 };
 use pipesd_sim::link::LinkConfig;
+use pipesd_sim::profile::Profile;
 use pipesd_sim::world::{Setup, run};
 use proptest::prelude::*;
 
@@ -31,12 +32,14 @@ fn bounded() -> impl Strategy<Value = (Setup, u64)> {
 fn may_hold_back(setup: &Setup) -> bool {
     let draft = &setup.profile.draft;
     let longest_ms = draft.step.millis_at(0.999) + draft.prompt_sd_ms * 4.0;
+    let Profile { verification, overhead, .. } = &*setup.profile;
+    let nav_ms = verification.base.millis_at(0.001) + overhead.millis_at(0.001);
     let trip = |link: &LinkConfig| match link {
         LinkConfig::Affine(config) => as_millis(config.startup + config.propagation),
         LinkConfig::Packet(_) => 0.0,
     };
     matches!(draft.device, Device::Padded(_))
-        && trip(&setup.uplink) + trip(&setup.downlink) < longest_ms
+        && trip(&setup.uplink) + nav_ms + trip(&setup.downlink) < longest_ms
 }
 
 proptest! {
@@ -101,7 +104,6 @@ fn nor_do_the_presets_on_a_shipped_profile_and_any_device() {
             let bound = clairvoyant(&setup, Seed(seed), EmptyNavs::Forbidden).expect("affine");
             assert!(bound.decoding < result.counts[0].decoding, "{name}, seed {seed}");
             assert_eq!(bound.output_tokens, result.counts[0].output);
-            assert!(!may_hold_back(&setup));
             let achieved = achieve(&setup, Seed(seed), &bound).expect("a sound run");
             assert_eq!(achieved.counts[0].decoding, bound.decoding, "{name}, {device:?}");
         }
