@@ -33,8 +33,8 @@ pub struct DeviceSpec {
     /// Added to every step \[ms\].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added_draft_ms: Option<Sourced<f64>>,
-    /// The least time of a main step \[ms\]; guesses, what is drafted ahead, and the first step after a
-    /// verdict take their own.
+    /// The least time of a draft of a round on committed text \[ms\]; guesses and what is drafted ahead
+    /// take their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub padded_draft_ms: Option<Sourced<f64>>,
     /// The least time of every step \[ms\].

@@ -99,8 +99,8 @@ pub(crate) const KEYS: &[Key] = &[
         "added to every draft step by the device, also to `draft_ms`; a device has one rule, the last \
          that is set"),
     key(Model, "padded_draft_ms", ["ms", "0 to 60000", SCENARIO],
-        "least time of a main draft step: the paper's emulation. Guesses, what is drafted ahead and the \
-         first step after a verdict take their own"),
+        "least time of a main draft step: the paper's emulation. Guesses and what is drafted ahead take \
+         their own"),
     key(Model, "slowed_draft_ms", ["ms", "0 to 60000", SCENARIO],
         "least time of every draft step, as on a slow device"),
     key(Model, "draft_sd_ms", ["ms", "0 to 1000000", PROFILE], "noise of a draft step"),

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use super::comparison::{self, Compared, Metric, Simulated};
+use super::report::Explained;
 use super::{Context, Report, Role, Row, Table};
 use crate::statistics::Statistic;
 
@@ -13,6 +14,8 @@ use crate::statistics::Statistic;
 pub(crate) struct Plan {
     comparison: comparison::Plan,
     fitted_on: [String; 2],
+    /// Why a prediction of the fitted line may lie beyond chance.
+    fitted_explained: Explained,
 }
 
 impl Plan {
@@ -21,10 +24,12 @@ impl Plan {
         #[serde(deny_unknown_fields)]
         struct Own {
             fitted_on: [String; 2],
+            fitted_explained: Explained,
         }
-        let own: toml::Table = body.remove_entry("fitted_on").into_iter().collect();
-        let Own { fitted_on } = own.try_into()?;
-        Ok(Self { comparison: body.try_into()?, fitted_on })
+        let own = ["fitted_on", "fitted_explained"].map(|key| body.remove_entry(key));
+        let own: toml::Table = own.into_iter().flatten().collect();
+        let Own { fitted_on, fitted_explained } = own.try_into()?;
+        Ok(Self { comparison: body.try_into()?, fitted_on, fitted_explained })
     }
 }
 
@@ -56,6 +61,8 @@ pub(super) fn run(plan: &Plan, context: &Context<'_>) -> Result<Report> {
                 comparison::row(place, method, metric.key(), ours, paper, role, String::new());
             let row = Row { variant: Some(FITTED.into()), ..row };
             let row = comparison::with_chance(&plan.comparison, simulated, row);
+            let explained = row.is_unlike().then(|| plan.fitted_explained.clone());
+            let row = Row { explained, ..row };
             line.push(row.text());
             report.rows.push(row);
         }

@@ -158,7 +158,7 @@ fn an_emulated_device_takes_its_time() {
     draft.prefill(SESSION, &prompt(0, 5), &sampling("ids")).expect("known");
     taking(20, || draft.step(&step(0, &[]))).expect("recorded");
     assert!(draft.added_by_device() <= ms(11), "the model's own time is 9 ms at least");
-    for kind in [DraftKind::Guess, DraftKind::Ahead, DraftKind::AfterVerdict] {
+    for kind in [DraftKind::Guess, DraftKind::Ahead] {
         taking(9, || draft.step(&of_kind(kind, 0, &[]))).expect("recorded");
         assert_eq!(draft.added_by_device(), Duration::ZERO, "a {kind:?} step is not padded");
     }

@@ -1,5 +1,5 @@
-//! What a device makes of draft steps, by what they are for: a padded one stretches main steps alone, a
-//! slowed one all of them.
+//! What a device makes of draft steps, by what they are for: a padded one stretches the drafts of rounds
+//! on committed text alone, a slowed one all of them.
 
 use std::collections::BTreeMap;
 
@@ -62,15 +62,9 @@ fn a_serial_methods_rounds_lengthen_by_what_the_device_adds_to_their_steps() {
     let pad = Duration::from_millis(50);
     for device in [Device::Padded(pad), Device::Slowed(pad), Device::Added(pad)] {
         let mut expected = rounds(&reference);
-        let mut first: BTreeMap<SessionId, RoundId> = BTreeMap::new();
-        let mut before = None;
         for step in &own {
-            let (session, round) = step.round;
-            // All but a request's first round are begun by a verdict.
-            let opens = before.replace(step.round) != Some(step.round);
-            let after_verdict = opens && *first.entry(session).or_insert(round) != round;
+            // A serial method drafts nothing ahead.
             let longer = match device {
-                Device::Padded(_) if after_verdict => Duration::ZERO,
                 Device::Padded(pad) | Device::Slowed(pad) => pad.saturating_sub(step.took),
                 Device::Added(more) => more,
             };
@@ -92,7 +86,8 @@ fn steps_are_as_long_as_their_kind_says_under_every_method() {
         for Step { kind, took, .. } in of(Device::Padded(pad)) {
             seen[kind as usize] += 1;
             // No step of the profile takes as long as that by itself.
-            assert_eq!(took == pad, kind == DraftKind::Main, "{name}: a {kind:?} step of {took:?}");
+            let stretched = matches!(kind, DraftKind::Main | DraftKind::AfterVerdict);
+            assert_eq!(took == pad, stretched, "{name}: a {kind:?} step of {took:?}");
         }
         let ahead = seen[DraftKind::Guess as usize] > 0 && seen[DraftKind::Ahead as usize] > 0;
         assert_eq!(ahead, ["edgellm", "pipesd"].contains(&name), "{name}: {seen:?}");

@@ -246,7 +246,7 @@ fn where_rates_change_no_schedule_on_a_padded_device_beats_the_bound() {
 fn a_search_that_confuses_kinds_of_steps_is_caught() {
     // (a kind, as whose it is taken): each would be a step of another length.
     let confused = [
-        (DraftKind::AfterVerdict, DraftKind::Main),
+        (DraftKind::AfterVerdict, DraftKind::Ahead),
         (DraftKind::Ahead, DraftKind::Main),
         (DraftKind::Guess, DraftKind::Main),
         (DraftKind::Main, DraftKind::Ahead),
