@@ -234,7 +234,7 @@ impl PacketLink {
                 && event.is_none_or(|event| at <= event)
             {
                 self.wire.recovery.noticed(noticed);
-                self.wire.resend(&self.config, &mut self.chance, (at, noticed));
+                self.wire.resend(&self.config, &mut self.chance, at);
                 self.count_losses();
             } else if event.is_none_or(|event| event > now) {
                 return;
@@ -360,12 +360,12 @@ impl Wire {
             let room = self.room(config, payload).max(ready);
             let by = limit.map_or(room, |limit| room.min(limit));
             let resend = self.noticed(config, by);
-            let at = resend.map_or(room, |(at, _)| at);
+            let at = resend.unwrap_or(room);
             if limit.is_some_and(|limit| at > limit) {
                 break;
             }
-            if let Some(resend) = resend {
-                self.resend(config, chance, resend);
+            if resend.is_some() {
+                self.resend(config, chance, at);
                 continue;
             }
             end = self.enter(config, at, payload);
@@ -390,20 +390,15 @@ impl Wire {
         Some((self.room(config, packet.payload).max(noticed), noticed))
     }
 
-    /// The same, if it is noticed by `by`. Nothing is sent before.
-    fn noticed(&mut self, config: &PacketConfig, by: Instant) -> Option<(Instant, Instant)> {
+    /// When it goes into the queue, if it is noticed by `by`. Nothing else is sent before.
+    fn noticed(&mut self, config: &PacketConfig, by: Instant) -> Option<Instant> {
         let (noticed, &Packet { payload, .. }) = self.recovery.noticed(by)?;
-        Some((self.room(config, payload).max(noticed), noticed))
+        Some(self.room(config, payload).max(noticed))
     }
 
-    /// Sends again what was `noticed`, at `at`.
-    fn resend(
-        &mut self,
-        config: &PacketConfig,
-        chance: &mut Chance,
-        (mut at, noticed): (Instant, Instant),
-    ) {
-        let Some((mut packet, copies)) = self.recovery.take(noticed) else { return };
+    /// Sends again what was noticed, at `at`.
+    fn resend(&mut self, config: &PacketConfig, chance: &mut Chance, mut at: Instant) {
+        let Some((mut packet, copies)) = self.recovery.take() else { return };
         let mut first: Option<Instant> = None;
         for _ in 0..copies {
             at = at.max(self.room(config, packet.payload));

@@ -210,11 +210,18 @@ impl Recovery {
     pub(super) fn noticed(&mut self, by: Instant) -> Option<(Instant, &Packet)> {
         loop {
             let next = self.acknowledgements.front();
-            let at = self.lost.front().and_then(|first| {
-                self.known.notices(first, next, self.last_sent, self.rules)
-            });
+            let at = self
+                .lost
+                .front()
+                .and_then(|first| self.known.notices(first, next, self.last_sent, self.rules));
             if let Some(at) = at {
                 let first = self.lost.front().filter(|_| at <= by)?;
+                let known = &mut self.known;
+                if known.probes == 0 && known.largest < first.place {
+                    known.timeouts += 1;
+                    known.probes = PROBES;
+                    known.at = at;
+                }
                 return Some((at, &first.packet));
             }
             self.known.learn(next.filter(|next| next.at <= by)?);
@@ -222,15 +229,9 @@ impl Recovery {
         }
     }
 
-    /// Takes the first of the lost packets, which was noticed at `at`, and how often it is sent again.
-    pub(super) fn take(&mut self, at: Instant) -> Option<(Packet, u32)> {
-        let Lost { packet, place, .. } = self.lost.pop_front()?;
-        let Known { largest, probes, timeouts, .. } = &mut self.known;
-        if *probes == 0 && *largest < place {
-            *timeouts += 1;
-            *probes = PROBES;
-            self.known.at = at;
-        }
+    /// Takes the first of the lost packets, which was noticed, and how often it is sent again.
+    pub(super) fn take(&mut self) -> Option<(Packet, u32)> {
+        let Lost { packet, .. } = self.lost.pop_front()?;
         let left = &mut self.known.probes;
         let probes = if self.lost.is_empty() { *left } else { 1.min(*left) };
         *left -= probes;
