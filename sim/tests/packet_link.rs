@@ -172,9 +172,10 @@ fn the_loss_of_a_last_packet_takes_probe_timeouts() {
 }
 
 /// A loss near the end of a message of 200 packets is noticed by what was sent behind it: without
-/// jitter when the third packet behind it is acknowledged; with jitter, however small, two round trips
-/// after it was sent, and a round trip includes the wait in the queue. Packet n leaves at n + 1 ms,
-/// acknowledgements come 10 ms after that, and those of single packets wait for 2 ms.
+/// jitter with an acknowledgement of the next packets, when 9/8 round trips have passed; with jitter,
+/// however small, two round trips after it was sent, and a round trip includes the wait in the queue.
+/// Packet n leaves at n + 1 ms, acknowledgements come 10 ms after that, and one of a single packet may
+/// wait for 2 ms more.
 #[test]
 fn a_loss_is_noticed_by_what_was_sent_later() {
     let shallow = PacketConfig { queue_bytes: 1000, loss: 0.005, propagation: ms(5), ..plain() };
