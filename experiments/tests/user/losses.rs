@@ -162,7 +162,7 @@ fn mean_and_error(times: &[f64]) -> (f64, f64) {
 #[test]
 #[ignore = "timing: run alone"]
 fn losses_cost_a_live_message_what_they_cost_a_simulated_one() {
-    let count = given("PIPESD_MESSAGES", 200);
+    let count = given("PIPESD_MESSAGES", 120);
     let jitter = Duration::from_millis(2);
     let mut cases = Vec::new();
     for tokens in [0, 1, 3] {
@@ -196,5 +196,10 @@ fn losses_cost_a_live_message_what_they_cost_a_simulated_one() {
             config.loss,
             as_millis(config.jitter),
         );
+        // A live message's length goes out in a packet of its own: with jitter the later of two counts.
+        let allowed = 4.0 * error + 0.01 * expected + 1.5;
+        assert!((live - expected).abs() <= allowed, "{live} {expected} {config:?}");
+        let [by_quic, by_link] = lost;
+        assert!(by_quic.abs_diff(*by_link) <= 20, "QUIC sends again what is late: {lost:?}");
     }
 }

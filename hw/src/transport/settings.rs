@@ -172,7 +172,6 @@ impl Settings {
             .max_idle_timeout(Some(idle))
             .send_window(SEND_WINDOW)
             .stream_receive_window(VarInt::from_u32(self.unread_bytes_max))
-            .send_fairness(false)
             .initial_rtt(INITIAL_RTT)
             .ack_frequency_config(Some(acknowledgements))
             .datagram_receive_buffer_size(None)
