@@ -461,7 +461,8 @@ impl Wire {
         packet: Packet,
     ) -> Option<Instant> {
         let (loss, delay) = chance.at(packet.number, packet.attempt);
-        let arrival = self.free + config.propagation + jitter(config, delay);
+        let way = |uniform| nanos(config.propagation) + jitter(config, uniform);
+        let arrival = Instant::from_nanos(self.free.as_nanos() + way(delay));
         if config.loss == 0.0 {
             return Some(arrival);
         }
@@ -472,8 +473,7 @@ impl Wire {
         }
         // Of a packet that arrives this is uniform again, and independent of all else.
         let back = (loss - config.loss) / (1.0 - config.loss);
-        let back = config.propagation + jitter(config, back.max(f64::MIN_POSITIVE));
-        self.recovery.arrives(self.last, arrival, back);
+        self.recovery.arrives(self.last, arrival, way(back.max(f64::MIN_POSITIVE)));
         Some(arrival)
     }
 
@@ -492,12 +492,12 @@ impl Wire {
     }
 }
 
-/// What a packet takes beyond the propagation, from a uniform number.
-fn jitter(config: &PacketConfig, uniform: f64) -> Duration {
+/// What a packet takes beyond the propagation \[ns\], from a uniform number.
+fn jitter(config: &PacketConfig, uniform: f64) -> u64 {
     if config.jitter.is_zero() {
-        return Duration::ZERO;
+        return 0;
     }
-    Duration::from_nanos((-libm::log(uniform) * nanos(config.jitter) as f64) as u64)
+    (-libm::log(uniform) * nanos(config.jitter) as f64) as u64
 }
 
 /// The chances of packets, by number and attempt alone.

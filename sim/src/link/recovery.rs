@@ -17,11 +17,15 @@ use pipesd_core::time::{Duration, Instant, nanos};
 use super::packet::Packet;
 
 /// Granularity of a sender's timers (RFC 9002 §6.1.2).
-const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
+const TIMER_GRANULARITY: Nanos = 1_000_000;
+const HELD_BACK: Nanos = ACKNOWLEDGED_WITHIN.as_nanos() as Nanos;
 /// The probe timeout is doubled so often at most, as in quinn.
 const BACKOFF_MAX: u32 = 16;
 /// Packets that a probe timeout sends (RFC 9002 §6.2.4).
 const PROBES: u32 = 2;
+
+/// A span \[ns\]: there are several to each packet, and a [`Duration`] divides each time it is made.
+type Nanos = u64;
 
 /// What a sender knows of a link.
 #[derive(Clone, Debug)]
@@ -61,7 +65,7 @@ struct Acknowledgement {
     packet: u64,
     sent: Instant,
     /// For how long the receiver held it back.
-    delay: Duration,
+    delay: Nanos,
 }
 
 /// A lost packet, and its place and time among all that were sent.
@@ -75,39 +79,38 @@ struct Lost {
 /// Estimates of the round trip (RFC 9002 §5.3).
 #[derive(Clone, Copy, Debug)]
 struct RoundTrip {
-    latest: Duration,
-    smoothed: Duration,
-    variation: Duration,
+    latest: Nanos,
+    smoothed: Nanos,
+    variation: Nanos,
 }
 
 impl RoundTrip {
     /// After a first sample.
-    fn new(sample: Duration) -> Self {
+    const fn new(sample: Nanos) -> Self {
         Self { latest: sample, smoothed: sample, variation: sample / 2 }
     }
 
-    fn update(&mut self, sample: Duration, delay: Duration) {
-        self.latest = sample;
+    fn update(&mut self, sample: Nanos, delay: Nanos) {
         let adjusted = sample - delay;
-        let deviation = self.smoothed.abs_diff(adjusted);
-        let mean = |weight: u64, old: Duration, new: Duration| {
-            Duration::from_nanos((nanos(old) * (weight - 1) + nanos(new)) / weight)
-        };
-        self.variation = mean(4, self.variation, deviation);
-        self.smoothed = mean(8, self.smoothed, adjusted);
+        self.latest = sample;
+        self.variation = (3 * self.variation + self.smoothed.abs_diff(adjusted)) / 4;
+        self.smoothed = (7 * self.smoothed + adjusted) / 8;
     }
 
     /// After this time a packet is lost if a later one has arrived (RFC 9002 §6.1.2).
-    fn loss_delay(&self, rules: LossDetection) -> Duration {
-        let round_trip = nanos(self.smoothed.max(self.latest));
-        let delay = round_trip * u64::from(rules.time_threshold_eighths) / 8;
-        Duration::from_nanos(delay).max(TIMER_GRANULARITY)
+    fn loss_delay(&self, rules: LossDetection) -> Nanos {
+        let round_trip = self.smoothed.max(self.latest);
+        (round_trip * u64::from(rules.time_threshold_eighths) / 8).max(TIMER_GRANULARITY)
     }
 
     /// After this time without an acknowledgement the sender probes (RFC 9002 §6.2.1).
-    fn probe_timeout(&self) -> Duration {
-        self.smoothed + (self.variation * 4).max(TIMER_GRANULARITY) + ACKNOWLEDGED_WITHIN
+    fn probe_timeout(&self) -> Nanos {
+        self.smoothed + (4 * self.variation).max(TIMER_GRANULARITY) + HELD_BACK
     }
+}
+
+const fn after(at: Instant, span: Nanos) -> Instant {
+    Instant::from_nanos(at.as_nanos() + span)
 }
 
 impl Known {
@@ -115,7 +118,7 @@ impl Known {
         let Acknowledgement { at, packet, sent, delay } = *acknowledgement;
         self.at = at;
         self.largest = packet;
-        self.round_trip.update(at - sent, delay);
+        self.round_trip.update(at.as_nanos() - sent.as_nanos(), delay);
         self.timeouts = 0;
     }
 
@@ -131,11 +134,11 @@ impl Known {
         let due = if self.probes > 0 {
             self.at
         } else if is_last {
-            last_sent + self.round_trip.probe_timeout() * (1 << self.timeouts.min(BACKOFF_MAX))
+            after(last_sent, self.round_trip.probe_timeout() << self.timeouts.min(BACKOFF_MAX))
         } else if self.largest - first.place >= u64::from(rules.packet_threshold) {
             self.at
         } else {
-            first.sent + self.round_trip.loss_delay(rules)
+            after(first.sent, self.round_trip.loss_delay(rules))
         };
         let waits = |next: &Acknowledgement| next.at <= due || is_last && self.probes == 0;
         if next.is_some_and(waits) { None } else { Some(due.max(self.at)) }
@@ -155,25 +158,25 @@ impl Recovery {
             known: Known {
                 at: Instant::ZERO,
                 largest: 0,
-                round_trip: RoundTrip::new(idle_round_trip),
+                round_trip: RoundTrip::new(nanos(idle_round_trip)),
                 timeouts: 0,
                 probes: 0,
             },
         }
     }
 
-    /// A packet that was sent at `sent` arrives at `arrival`; an acknowledgement takes `back`.
-    pub(super) fn arrives(&mut self, sent: Instant, arrival: Instant, back: Duration) {
+    /// A packet that was sent at `sent` arrives at `arrival`; an acknowledgement takes `back` \[ns\].
+    pub(super) fn arrives(&mut self, sent: Instant, arrival: Instant, back: Nanos) {
         self.sends(sent);
         // The second packet within the time for which an acknowledgement may wait sets it free.
-        let waiting = self.unacknowledged.take().filter(|&at| arrival < at + ACKNOWLEDGED_WITHIN);
+        let waiting = self.unacknowledged.take().filter(|&at| arrival < after(at, HELD_BACK));
         let delay = if waiting.is_some() {
-            Duration::ZERO
+            0
         } else {
             self.unacknowledged = Some(arrival);
-            ACKNOWLEDGED_WITHIN
+            HELD_BACK
         };
-        let at = arrival + delay + back;
+        let at = after(arrival, delay + back);
         while self.acknowledgements.back().is_some_and(|overtaken| overtaken.at > at) {
             self.acknowledgements.pop_back();
         }
