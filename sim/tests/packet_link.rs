@@ -1,9 +1,10 @@
 //! The packet link: each of its conditions in force, its expectations in closed form, and its
 //! planning ahead against a reference that only ever takes the next step.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pipesd_core::ids::MessageId;
+use pipesd_core::recovery::LossDetection;
 use pipesd_core::seed::{Seed, Stream};
 use pipesd_core::time::{Duration, Instant, as_millis, nanos};
 use pipesd_sim::link::{
@@ -134,32 +135,84 @@ fn jitter_is_in_force() {
     assert!(!order.is_sorted());
 }
 
-/// A message of one packet that needs `k` attempts takes `k - 1` times what a loss costs longer:
-/// three propagations, the margin of 1 ms, and its serialisation. `k` is geometric, so the mean is
-/// p/(1-p) times that cost and the deviation sqrt(p)/(1-p) times. Four standard errors.
+/// A message of one packet that is lost waits for a probe timeout: the round trip of 5 + 1 + 5 ms,
+/// 1 ms (the variation is nothing on an idle link) and 2 ms for which the acknowledgement may wait.
+/// Two probes go out; if both are lost, the next two go out twice as long after the second of them,
+/// which was sent when the first was: the queue has room for both. So k timeouts take (2^k - 1) times
+/// 14 ms, and k is at least 1 with probability p, one more each time with p². Four standard errors.
 #[test]
-fn loss_takes_the_time_that_the_geometric_distribution_says() {
-    for loss in [0.05, 0.5] {
+fn the_loss_of_a_last_packet_takes_probe_timeouts() {
+    for loss in [0.05, 0.3] {
         let config = PacketConfig { loss, propagation: ms(5), startup: ms(2), ..plain() };
         let mut link = link(&config, 2);
         let mut events = Vec::new();
         let count = 4000_u32;
         for id in 0..u64::from(count) {
             // So far apart that no message meets another.
-            link.offer(at(id * 10_000_000), MessageId(id), 1000);
-            poll_each(&mut link, at((id + 1) * 10_000_000 - 1), &mut events);
+            link.offer(at(id * 100_000_000), MessageId(id), 1000);
+            poll_each(&mut link, at((id + 1) * 100_000_000 - 1), &mut events);
         }
-        let sum: f64 = (0..u64::from(count))
-            .map(|id| as_millis(delivery(&events, id).expect("sent until it arrives").1))
-            .sum();
-        let cost = 3.0 * 5.0 + 1.0 + 1.0;
-        let expected = 3.0 + loss / (1.0 - loss) * cost;
-        let error = loss.sqrt() / (1.0 - loss) * cost / f64::from(count).sqrt();
-        let mean = sum / f64::from(count);
-        assert!((mean - expected).abs() < 4.0 * error, "{mean} {expected} {error}");
-        let account = link.account();
-        assert_eq!(account.retransmitted, 1000 * account.packets_lost);
-        assert_eq!(account.delivered, 1000 * u64::from(count));
+        // The first messages teach the sender the round trip.
+        let counted = 50..u64::from(count);
+        let waits: Vec<f64> = counted
+            .map(|id| as_millis(delivery(&events, id).expect("sent until it arrives").1) - 3.0)
+            .collect();
+        let n = waits.len() as f64;
+        let mean = waits.iter().sum::<f64>() / n;
+        let again = loss * loss;
+        // Sums over k of P(k) times (2^k - 1) and its square; where the first of two probes is lost,
+        // the second arrives 1 ms later.
+        let chance = |k: i32| loss * libm::pow(again, f64::from(k - 1)) * (1.0 - again);
+        let wait = |k: i32| 14.0 * (f64::from(1 << k) - 1.0) + loss * (1.0 - loss) / (1.0 - again);
+        let moment =
+            |power: f64| (1..20).map(|k| chance(k) * libm::pow(wait(k), power)).sum::<f64>();
+        let (first, second) = (moment(1.0), moment(2.0));
+        let error = ((second - first * first) / n).sqrt();
+        assert!((mean - first).abs() < 4.0 * error, "{mean} {first} {error}");
+        // What is not lost does not wait.
+        let prompt = waits.iter().filter(|wait| wait.abs() < 1e-9).count() as f64 / n;
+        assert!((prompt - (1.0 - loss)).abs() < 4.0 * (loss * (1.0 - loss) / n).sqrt(), "{prompt}");
+    }
+}
+
+/// A loss near the end of a message of 200 packets is noticed by what was sent behind it: without
+/// jitter with an acknowledgement of the next packets, when 9/8 round trips have passed; with jitter,
+/// however small, two round trips after it was sent, and a round trip includes the wait in the queue.
+/// Packet n leaves at n + 1 ms, acknowledgements come 10 ms after that, and one of a single packet may
+/// wait for 2 ms more.
+#[test]
+fn a_loss_is_noticed_by_what_was_sent_later() {
+    let shallow = PacketConfig { queue_bytes: 1000, loss: 0.005, propagation: ms(5), ..plain() };
+    let deep = PacketConfig { queue_bytes: 20_000, ..shallow.clone() };
+    let late =
+        |config: &PacketConfig| PacketConfig { jitter: Duration::from_nanos(1), ..config.clone() };
+    let cases = [
+        (shallow.clone(), 13.0, 15.0),
+        (deep.clone(), 13.0, 15.0),
+        // Sent at n, and two round trips of 11 ms.
+        (late(&shallow), 22.0, 26.0),
+        // Sent at n - 19, and two round trips of 30 ms.
+        (late(&deep), 41.0, 45.0),
+    ];
+    for (config, low, high) in cases {
+        let mut seen = 0;
+        for seed in 0..3000 {
+            let mut stream = Seed(seed).stream("link", 0);
+            let lost: Vec<u64> =
+                (0..200).filter(|&number| chance(&mut stream, number, 0).0 < config.loss).collect();
+            let [number @ 188..=195] = lost[..] else { continue };
+            let (link, events) = run(&config, seed, &[200_000]);
+            if link.account().packets_lost != 1 {
+                // What was sent again was lost, too.
+                continue;
+            }
+            let (arrival, _) = delivery(&events, 0).expect("sent until it arrives");
+            let noticed = as_millis(arrival - at(0)) - 5.0 - 1.0;
+            let after = noticed - number as f64;
+            assert!((low - 0.001..=high + 0.001).contains(&after), "{config:?} {after}");
+            seen += 1;
+        }
+        assert!(seen > 10, "{seen}");
     }
 }
 
@@ -256,12 +309,21 @@ fn without_chance_and_headers_the_link_is_affine() {
 }
 
 /// A packet of the reference; its number and attempt decide its fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Packet {
     number: u64,
     attempt: u64,
     message: u64,
     payload: u64,
+}
+
+/// The uniform numbers that decide whether a packet is lost, and how late it is.
+fn chance(stream: &mut Stream, number: u64, attempt: u64) -> (f64, f64) {
+    let mut draws = stream.at((attempt << 48) | (number / 4));
+    for _ in 0..2 * (number % 4) {
+        draws.bits();
+    }
+    (draws.uniform(), draws.uniform())
 }
 
 /// The message that the reference is sending.
@@ -274,6 +336,161 @@ struct Current {
     queued: u64,
 }
 
+/// An acknowledgement on its way.
+#[derive(Clone, Copy, Debug)]
+struct Ack {
+    at: Instant,
+    place: u64,
+    sent: Instant,
+    delay: Duration,
+}
+
+/// A sender after RFC 9002, which is told of each acknowledgement when it comes.
+struct Sender {
+    rules: LossDetection,
+    sent: u64,
+    last_sent: Instant,
+    /// When the receiver got what it has not acknowledged at once.
+    held: Option<Instant>,
+    acks: Vec<Ack>,
+    lost: VecDeque<(u64, Instant, Packet)>,
+    largest: u64,
+    latest: Duration,
+    smoothed: Duration,
+    variation: Duration,
+    timeouts: u32,
+    /// Probes to be sent, of the first that are lost; so many behind them were noticed otherwise.
+    probes: usize,
+    noticed: usize,
+    /// A probe that is sent once more, and whether the first one arrives.
+    copy: Option<(Packet, bool)>,
+}
+
+impl Sender {
+    fn new(config: &PacketConfig) -> Self {
+        let round_trip = (config.propagation + config.jitter) * 2;
+        let rules = if config.jitter.is_zero() {
+            LossDetection::STANDARD
+        } else {
+            LossDetection::REORDERED
+        };
+        Self {
+            rules,
+            sent: 0,
+            last_sent: Instant::ZERO,
+            held: None,
+            acks: Vec::new(),
+            lost: VecDeque::new(),
+            largest: 0,
+            latest: round_trip,
+            smoothed: round_trip,
+            variation: round_trip / 2,
+            timeouts: 0,
+            noticed: 0,
+            probes: 0,
+            copy: None,
+        }
+    }
+
+    /// What was sent now arrives at `arrival`, or never.
+    fn send(&mut self, now: Instant, arrival: Option<(Instant, Duration)>) {
+        self.sent += 1;
+        self.last_sent = now;
+        let Some((arrival, back)) = arrival else { return };
+        let delay = match self.held {
+            Some(held) if arrival < held + ms(2) => {
+                self.held = None;
+                ms(0)
+            }
+            _ => {
+                self.held = Some(arrival);
+                ms(2)
+            }
+        };
+        self.acks.push(Ack { at: arrival + delay + back, place: self.sent, sent: now, delay });
+    }
+
+    /// When a timer runs out: for the first lost packet that was not noticed.
+    fn timer(&self) -> Option<Instant> {
+        let &(place, sent, _) = self.lost.get(self.probes + self.noticed)?;
+        if place < self.largest {
+            let round_trip = self.smoothed.max(self.latest);
+            let eighths = u64::from(self.rules.time_threshold_eighths);
+            return Some(sent + ms(1).max(Duration::from_nanos(nanos(round_trip) * eighths / 8)));
+        }
+        let is_sending = self.probes + self.noticed > 0 || self.copy.is_some();
+        let pending = self.acks.iter().any(|ack| ack.place > self.largest);
+        let timeout = self.smoothed + ms(1).max(4 * self.variation) + ms(2);
+        let due = self.last_sent + timeout * 2_u32.pow(self.timeouts.min(16));
+        (!pending && !is_sending).then_some(due)
+    }
+
+    fn next(&self) -> impl Iterator<Item = Instant> {
+        self.acks.iter().map(|ack| ack.at).chain(self.timer())
+    }
+
+    /// What is known at this instant.
+    fn step(&mut self, now: Instant) {
+        let mut come: Vec<Ack> = self.acks.extract_if(.., |ack| ack.at <= now).collect();
+        come.sort_by_key(|ack| (ack.at, ack.place));
+        for ack in come.into_iter().filter(|ack| ack.place > self.largest).collect::<Vec<_>>() {
+            self.largest = ack.place;
+            self.latest = ack.at - ack.sent;
+            let sample = nanos(self.latest - ack.delay);
+            let (smoothed, variation) = (nanos(self.smoothed), nanos(self.variation));
+            self.variation = Duration::from_nanos((3 * variation + smoothed.abs_diff(sample)) / 4);
+            self.smoothed = Duration::from_nanos((7 * smoothed + sample) / 8);
+            self.timeouts = 0;
+        }
+        while let Some(&(place, ..)) = self.lost.get(self.probes + self.noticed) {
+            let by_number = place + u64::from(self.rules.packet_threshold) <= self.largest;
+            if !by_number && self.timer().is_none_or(|timer| timer > now) {
+                return;
+            }
+            if place < self.largest {
+                self.noticed += 1;
+            } else {
+                self.probes = 2;
+                self.timeouts += 1;
+            }
+        }
+    }
+
+    /// What is to be sent again now.
+    fn resend(&self) -> Option<Packet> {
+        let first = self.lost.front().filter(|_| self.noticed + self.probes > 0);
+        let packet = self.copy.map(|(packet, _)| packet).or(first.map(|&(.., packet)| packet))?;
+        Some(Packet { attempt: packet.attempt + 1, ..packet })
+    }
+
+    /// It was sent again, and arrives or not. True: it is lost again.
+    fn resent(&mut self, packet: Packet, arrives: bool) -> bool {
+        if let Some((_, first_arrives)) = self.copy.take() {
+            return !first_arrives && !arrives;
+        }
+        self.lost.pop_front();
+        let is_copied = self.probes == 2 && self.lost.is_empty();
+        if self.probes == 0 {
+            self.noticed -= 1;
+        } else if self.lost.is_empty() {
+            self.probes = 0;
+        } else {
+            self.probes -= 1;
+        }
+        self.copy = is_copied.then_some((packet, arrives));
+        !is_copied && !arrives
+    }
+
+    fn forget(&mut self, message: u64) {
+        let noticed = self.lost.iter().skip(self.probes).take(self.noticed);
+        self.noticed = noticed.filter(|(.., packet)| packet.message != message).count();
+        self.lost.retain(|(.., packet)| packet.message != message);
+        if self.lost.is_empty() {
+            self.probes = 0;
+        }
+    }
+}
+
 /// The link as a plain machine: it goes from one instant at which something changes to the next,
 /// and plans nothing. A byte takes a microsecond.
 struct Reference {
@@ -283,10 +500,10 @@ struct Reference {
     waiting: VecDeque<(u64, VecDeque<Packet>)>,
     current: Option<Current>,
     queue: VecDeque<(Instant, Packet)>,
-    lost: Vec<(Instant, Packet)>,
+    sender: Sender,
     air: Vec<(Instant, Packet)>,
     /// Of each message that may yet arrive: packets missing, and when its service began.
-    missing: BTreeMap<u64, (u64, Instant)>,
+    missing: BTreeMap<u64, (BTreeSet<u64>, Instant)>,
     numbered: u64,
     events: Vec<Event>,
 }
@@ -300,7 +517,7 @@ impl Reference {
             waiting: VecDeque::new(),
             current: None,
             queue: VecDeque::new(),
-            lost: Vec::new(),
+            sender: Sender::new(config),
             air: Vec::new(),
             missing: BTreeMap::new(),
             numbered: 0,
@@ -318,7 +535,8 @@ impl Reference {
             self.numbered += 1;
             left -= payload;
         }
-        self.missing.insert(message, (packets.len() as u64, now));
+        let missing = packets.iter().map(|packet| packet.number).collect();
+        self.missing.insert(message, (missing, now));
         self.waiting.push_back((message, packets));
         self.step();
     }
@@ -335,7 +553,7 @@ impl Reference {
         {
             current.left.clear();
             self.missing.remove(&message);
-            self.lost.retain(|(_, packet)| packet.message != message);
+            self.sender.forget(message);
             self.step();
         }
     }
@@ -350,19 +568,21 @@ impl Reference {
 
     fn next(&self) -> Option<Instant> {
         let ready = self.current.iter().map(|current| current.ready);
-        let waits = self.lost.iter().chain(&self.air).chain(self.queue.front());
-        ready.chain(waits.map(|&(at, _)| at)).filter(|&at| at > self.now).min()
+        let waits = self.air.iter().chain(self.queue.front()).map(|&(at, _)| at);
+        ready.chain(waits).chain(self.sender.next()).filter(|&at| at > self.now).min()
     }
 
     /// All that happens at this instant.
     fn step(&mut self) {
-        while self.leave() || self.finish() || self.hand_over() {}
+        self.sender.step(self.now);
+        while self.leave() || self.finish() || self.hand_over() {
+            self.sender.step(self.now);
+        }
         let now = self.now;
         let arrived: Vec<_> = self.air.extract_if(.., |&mut (at, _)| at <= now).collect();
         for (_, packet) in arrived {
             let Some((missing, start)) = self.missing.get_mut(&packet.message) else { continue };
-            *missing -= 1;
-            if *missing == 0 {
+            if missing.remove(&packet.number) && missing.is_empty() {
                 let transfer = now - (*start + self.config.propagation);
                 let id = MessageId(packet.message);
                 self.events.push((now, LinkEvent::Delivered { id, transfer }));
@@ -370,27 +590,14 @@ impl Reference {
         }
     }
 
-    /// The first packet leaves the queue for its fate.
+    /// The first packet leaves the queue.
     fn leave(&mut self) -> bool {
-        let Some(&(end, packet)) = self.queue.front().filter(|&&(end, _)| end <= self.now) else {
+        let Some(&(_, packet)) = self.queue.front().filter(|&&(end, _)| end <= self.now) else {
             return false;
         };
         self.queue.pop_front();
         if packet.attempt == 0 {
             self.current.as_mut().expect("the queue holds new data of one message").queued -= 1;
-        }
-        let mut draws = self.stream.at((packet.attempt << 48) | (packet.number / 4));
-        for _ in 0..2 * (packet.number % 4) {
-            draws.bits();
-        }
-        let (loss, delay) = (draws.uniform(), draws.uniform());
-        let jitter = (-libm::log(delay) * nanos(self.config.jitter) as f64) as u64;
-        let arrival = end + self.config.propagation + Duration::from_nanos(jitter);
-        if loss >= self.config.loss {
-            self.air.push((arrival, packet));
-        } else if self.missing.contains_key(&packet.message) {
-            let again = Packet { attempt: packet.attempt + 1, ..packet };
-            self.lost.push((arrival + self.config.propagation * 2 + ms(1), again));
         }
         true
     }
@@ -413,23 +620,50 @@ impl Reference {
 
     /// The sender puts one packet into the queue, if it has one and there is room.
     fn hand_over(&mut self) -> bool {
-        let resend = (self.lost.iter().copied().min()).filter(|&(noticed, _)| noticed <= self.now);
+        let resend = self.sender.resend();
         let new = self.current.as_ref().filter(|current| current.ready <= self.now);
         let fresh = new.and_then(|current| current.left.front().copied());
-        let Some(packet) = resend.map(|(_, packet)| packet).or(fresh) else { return false };
+        let Some(packet) = resend.or(fresh) else { return false };
         let size = |packet: &Packet| packet.payload + self.config.header;
         let held: u64 = self.queue.iter().map(|(_, packet)| size(packet)).sum();
         if !self.queue.is_empty() && held + size(&packet) > self.config.queue_bytes {
             return false;
         }
         let free = self.queue.back().map_or(self.now, |&(end, _)| end);
-        self.queue.push_back((free + Duration::from_micros(size(&packet)), packet));
-        if resend.is_some() {
-            self.lost.retain(|(_, lost)| lost != &packet);
-        } else if let Some(current) = &mut self.current {
+        let end = free + Duration::from_micros(size(&packet));
+        self.queue.push_back((end, packet));
+        let arrives = self.fate(end, packet);
+        let is_lost = if resend.is_some() {
+            self.sender.resent(packet, arrives)
+        } else {
+            let current = self.current.as_mut().expect("it has new data");
             current.left.pop_front();
             current.queued += 1;
+            !arrives
+        };
+        if is_lost {
+            self.sender.lost.push_back((self.sender.sent, self.now, packet));
         }
+        true
+    }
+
+    /// Decides what becomes of a packet that leaves the queue at `end`: whether it arrives.
+    fn fate(&mut self, end: Instant, packet: Packet) -> bool {
+        let (loss, delay) = chance(&mut self.stream, packet.number, packet.attempt);
+        let way = |uniform: f64| {
+            let jitter = (-libm::log(uniform) * nanos(self.config.jitter) as f64) as u64;
+            self.config.propagation + Duration::from_nanos(jitter)
+        };
+        if loss < self.config.loss {
+            self.sender.send(self.now, None);
+            return false;
+        }
+        let arrival = end + way(delay);
+        // The same number, spread over the unit interval again.
+        let back = (loss - self.config.loss) / (1.0 - self.config.loss);
+        let back = way(back.max(f64::MIN_POSITIVE));
+        self.sender.send(self.now, Some((arrival, back)));
+        self.air.push((arrival, packet));
         true
     }
 }
