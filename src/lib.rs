@@ -44,6 +44,7 @@ pub mod method;
 pub mod monitor;
 pub mod payload;
 pub mod rate;
+pub mod recovery;
 pub mod script;
 pub mod seed;
 pub mod sharing;

@@ -1,13 +1,15 @@
 //! The packet link: each of its conditions in force, its expectations in closed form, and its
 //! planning ahead against a reference that only ever takes the next step.
 
-use std::collections::{BTreeMap, VecDeque};
+mod packet_reference;
 
 use pipesd_core::ids::MessageId;
-use pipesd_core::seed::{Seed, Stream};
+use pipesd_core::seed::Seed;
 use pipesd_core::time::{Duration, Instant, as_millis, nanos};
 use pipesd_sim::link::{AffineConfig, Link, LinkConfig, LinkEvent, PacketConfig, Rate};
 use proptest::prelude::*;
+
+use crate::packet_reference::{Reference, chance};
 
 const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -132,32 +134,84 @@ fn jitter_is_in_force() {
     assert!(!order.is_sorted());
 }
 
-/// A message of one packet that needs `k` attempts takes `k - 1` times what a loss costs longer:
-/// three propagations, the margin of 1 ms, and its serialisation. `k` is geometric, so the mean is
-/// p/(1-p) times that cost and the deviation sqrt(p)/(1-p) times. Four standard errors.
+/// A message of one packet that is lost waits for a probe timeout: the round trip of 5 + 1 + 5 ms,
+/// 1 ms (the variation is nothing on an idle link) and 2 ms for which the acknowledgement may wait.
+/// Two probes go out; if both are lost, the next two go out twice as long after the second of them,
+/// which was sent when the first was: the queue has room for both. So k timeouts take (2^k - 1) times
+/// 14 ms, and k is at least 1 with probability p, one more each time with p². Four standard errors.
 #[test]
-fn loss_takes_the_time_that_the_geometric_distribution_says() {
-    for loss in [0.05, 0.5] {
+fn the_loss_of_a_last_packet_takes_probe_timeouts() {
+    for loss in [0.05, 0.3] {
         let config = PacketConfig { loss, propagation: ms(5), startup: ms(2), ..plain() };
         let mut link = link(&config, 2);
         let mut events = Vec::new();
         let count = 4000_u32;
         for id in 0..u64::from(count) {
             // So far apart that no message meets another.
-            link.offer(at(id * 10_000_000), MessageId(id), 1000);
-            poll_each(&mut link, at((id + 1) * 10_000_000 - 1), &mut events);
+            link.offer(at(id * 100_000_000), MessageId(id), 1000);
+            poll_each(&mut link, at((id + 1) * 100_000_000 - 1), &mut events);
         }
-        let sum: f64 = (0..u64::from(count))
-            .map(|id| as_millis(delivery(&events, id).expect("sent until it arrives").1))
-            .sum();
-        let cost = 3.0 * 5.0 + 1.0 + 1.0;
-        let expected = 3.0 + loss / (1.0 - loss) * cost;
-        let error = loss.sqrt() / (1.0 - loss) * cost / f64::from(count).sqrt();
-        let mean = sum / f64::from(count);
-        assert!((mean - expected).abs() < 4.0 * error, "{mean} {expected} {error}");
-        let account = link.account();
-        assert_eq!(account.retransmitted, 1000 * account.packets_lost);
-        assert_eq!(account.delivered, 1000 * u64::from(count));
+        // The first messages teach the sender the round trip.
+        let counted = 50..u64::from(count);
+        let waits: Vec<f64> = counted
+            .map(|id| as_millis(delivery(&events, id).expect("sent until it arrives").1) - 3.0)
+            .collect();
+        let n = waits.len() as f64;
+        let mean = waits.iter().sum::<f64>() / n;
+        let again = loss * loss;
+        // Sums over k of P(k) times (2^k - 1) and its square; where the first of two probes is lost,
+        // the second arrives 1 ms later.
+        let chance = |k: i32| loss * libm::pow(again, f64::from(k - 1)) * (1.0 - again);
+        let wait = |k: i32| 14.0 * (f64::from(1 << k) - 1.0) + loss * (1.0 - loss) / (1.0 - again);
+        let moment =
+            |power: f64| (1..20).map(|k| chance(k) * libm::pow(wait(k), power)).sum::<f64>();
+        let (first, second) = (moment(1.0), moment(2.0));
+        let error = ((second - first * first) / n).sqrt();
+        assert!((mean - first).abs() < 4.0 * error, "{mean} {first} {error}");
+        // What is not lost does not wait.
+        let prompt = waits.iter().filter(|wait| wait.abs() < 1e-9).count() as f64 / n;
+        assert!((prompt - (1.0 - loss)).abs() < 4.0 * (loss * (1.0 - loss) / n).sqrt(), "{prompt}");
+    }
+}
+
+/// A loss near the end of a message of 200 packets is noticed by what was sent behind it: without
+/// jitter with an acknowledgement of the next packets, when 9/8 round trips have passed; with jitter,
+/// however small, two round trips after it was sent, and a round trip includes the wait in the queue.
+/// Packet n leaves at n + 1 ms, acknowledgements come 10 ms after that, and one of a single packet may
+/// wait for 2 ms more.
+#[test]
+fn a_loss_is_noticed_by_what_was_sent_later() {
+    let shallow = PacketConfig { queue_bytes: 1000, loss: 0.005, propagation: ms(5), ..plain() };
+    let deep = PacketConfig { queue_bytes: 20_000, ..shallow.clone() };
+    let late =
+        |config: &PacketConfig| PacketConfig { jitter: Duration::from_nanos(1), ..config.clone() };
+    let cases = [
+        (shallow.clone(), 13.0, 15.0),
+        (deep.clone(), 13.0, 15.0),
+        // Sent at n, and two round trips of 11 ms.
+        (late(&shallow), 22.0, 26.0),
+        // Sent at n - 19, and two round trips of 30 ms.
+        (late(&deep), 41.0, 45.0),
+    ];
+    for (config, low, high) in cases {
+        let mut seen = 0;
+        for seed in 0..3000 {
+            let mut stream = Seed(seed).stream("link", 0);
+            let lost: Vec<u64> =
+                (0..200).filter(|&number| chance(&mut stream, number, 0).0 < config.loss).collect();
+            let [number @ 188..=195] = lost[..] else { continue };
+            let (link, events) = run(&config, seed, &[200_000]);
+            if link.account().packets_lost != 1 {
+                // What was sent again was lost, too.
+                continue;
+            }
+            let (arrival, _) = delivery(&events, 0).expect("sent until it arrives");
+            let noticed = as_millis(arrival - at(0)) - 5.0 - 1.0;
+            let after = noticed - number as f64;
+            assert!((low - 0.001..=high + 0.001).contains(&after), "{config:?} {after}");
+            seen += 1;
+        }
+        assert!(seen > 10, "{seen}");
     }
 }
 
@@ -245,185 +299,6 @@ fn without_chance_and_headers_the_link_is_affine() {
             poll_each(&mut affine, NEVER, &mut expected);
             assert_eq!(events, expected);
         }
-    }
-}
-
-/// A packet of the reference; its number and attempt decide its fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Packet {
-    number: u64,
-    attempt: u64,
-    message: u64,
-    payload: u64,
-}
-
-/// The message that the reference is sending.
-#[derive(Clone, Debug)]
-struct Current {
-    message: u64,
-    ready: Instant,
-    left: VecDeque<Packet>,
-    /// Packets of first attempts in the queue.
-    queued: u64,
-}
-
-/// The link as a plain machine: it goes from one instant at which something changes to the next,
-/// and plans nothing. A byte takes a microsecond.
-struct Reference {
-    config: PacketConfig,
-    stream: Stream,
-    now: Instant,
-    waiting: VecDeque<(u64, VecDeque<Packet>)>,
-    current: Option<Current>,
-    queue: VecDeque<(Instant, Packet)>,
-    lost: Vec<(Instant, Packet)>,
-    air: Vec<(Instant, Packet)>,
-    /// Of each message that may yet arrive: packets missing, and when its service began.
-    missing: BTreeMap<u64, (u64, Instant)>,
-    numbered: u64,
-    events: Vec<Event>,
-}
-
-impl Reference {
-    fn new(config: &PacketConfig, seed: u64) -> Self {
-        Self {
-            config: config.clone(),
-            stream: Seed(seed).stream("link", 0),
-            now: Instant::ZERO,
-            waiting: VecDeque::new(),
-            current: None,
-            queue: VecDeque::new(),
-            lost: Vec::new(),
-            air: Vec::new(),
-            missing: BTreeMap::new(),
-            numbered: 0,
-            events: Vec::new(),
-        }
-    }
-
-    fn offer(&mut self, now: Instant, message: u64, bytes: u64) {
-        self.advance(now);
-        let mut packets = VecDeque::new();
-        let mut left = bytes;
-        while left > 0 || packets.is_empty() {
-            let payload = left.min(self.config.mtu);
-            packets.push_back(Packet { number: self.numbered, attempt: 0, message, payload });
-            self.numbered += 1;
-            left -= payload;
-        }
-        self.missing.insert(message, (packets.len() as u64, now));
-        self.waiting.push_back((message, packets));
-        self.step();
-    }
-
-    fn cancel(&mut self, now: Instant, message: u64) {
-        self.advance(now);
-        if let Some(place) = self.waiting.iter().position(|&(waiting, _)| waiting == message) {
-            self.waiting.remove(place);
-            self.missing.remove(&message);
-            self.events.push((now, LinkEvent::Sent(MessageId(message))));
-        } else if let Some(current) = self.current.as_mut().filter(|c| c.message == message)
-            && !current.left.is_empty()
-            && self.config.abortable
-        {
-            current.left.clear();
-            self.missing.remove(&message);
-            self.lost.retain(|(_, packet)| packet.message != message);
-            self.step();
-        }
-    }
-
-    fn advance(&mut self, now: Instant) {
-        while let Some(next) = self.next().filter(|&next| next <= now) {
-            self.now = next;
-            self.step();
-        }
-        self.now = now;
-    }
-
-    fn next(&self) -> Option<Instant> {
-        let ready = self.current.iter().map(|current| current.ready);
-        let waits = self.lost.iter().chain(&self.air).chain(self.queue.front());
-        ready.chain(waits.map(|&(at, _)| at)).filter(|&at| at > self.now).min()
-    }
-
-    /// All that happens at this instant.
-    fn step(&mut self) {
-        while self.leave() || self.finish() || self.hand_over() {}
-        let now = self.now;
-        let arrived: Vec<_> = self.air.extract_if(.., |&mut (at, _)| at <= now).collect();
-        for (_, packet) in arrived {
-            let Some((missing, start)) = self.missing.get_mut(&packet.message) else { continue };
-            *missing -= 1;
-            if *missing == 0 {
-                let transfer = now - (*start + self.config.propagation);
-                let id = MessageId(packet.message);
-                self.events.push((now, LinkEvent::Delivered { id, transfer }));
-            }
-        }
-    }
-
-    /// The first packet leaves the queue for its fate.
-    fn leave(&mut self) -> bool {
-        let Some(&(end, packet)) = self.queue.front().filter(|&&(end, _)| end <= self.now) else {
-            return false;
-        };
-        self.queue.pop_front();
-        if packet.attempt == 0 {
-            self.current.as_mut().expect("the queue holds new data of one message").queued -= 1;
-        }
-        let mut draws = self.stream.at((packet.attempt << 48) | (packet.number / 4));
-        for _ in 0..2 * (packet.number % 4) {
-            draws.bits();
-        }
-        let (loss, delay) = (draws.uniform(), draws.uniform());
-        let jitter = (-libm::log(delay) * nanos(self.config.jitter) as f64) as u64;
-        let arrival = end + self.config.propagation + Duration::from_nanos(jitter);
-        if loss >= self.config.loss {
-            self.air.push((arrival, packet));
-        } else if self.missing.contains_key(&packet.message) {
-            let again = Packet { attempt: packet.attempt + 1, ..packet };
-            self.lost.push((arrival + self.config.propagation * 2 + ms(1), again));
-        }
-        true
-    }
-
-    /// The current message is sent, and the next one begins.
-    fn finish(&mut self) -> bool {
-        if let Some(current) = &self.current {
-            if !current.left.is_empty() || current.queued > 0 {
-                return false;
-            }
-            self.events.push((self.now, LinkEvent::Sent(MessageId(current.message))));
-            self.current = None;
-        }
-        let Some((message, left)) = self.waiting.pop_front() else { return false };
-        self.missing.get_mut(&message).expect("still wanted").1 = self.now;
-        let ready = self.now + self.config.startup;
-        self.current = Some(Current { message, ready, left, queued: 0 });
-        true
-    }
-
-    /// The sender puts one packet into the queue, if it has one and there is room.
-    fn hand_over(&mut self) -> bool {
-        let resend = (self.lost.iter().copied().min()).filter(|&(noticed, _)| noticed <= self.now);
-        let new = self.current.as_ref().filter(|current| current.ready <= self.now);
-        let fresh = new.and_then(|current| current.left.front().copied());
-        let Some(packet) = resend.map(|(_, packet)| packet).or(fresh) else { return false };
-        let size = |packet: &Packet| packet.payload + self.config.header;
-        let held: u64 = self.queue.iter().map(|(_, packet)| size(packet)).sum();
-        if !self.queue.is_empty() && held + size(&packet) > self.config.queue_bytes {
-            return false;
-        }
-        let free = self.queue.back().map_or(self.now, |&(end, _)| end);
-        self.queue.push_back((free + Duration::from_micros(size(&packet)), packet));
-        if resend.is_some() {
-            self.lost.retain(|(_, lost)| lost != &packet);
-        } else if let Some(current) = &mut self.current {
-            current.left.pop_front();
-            current.queued += 1;
-        }
-        true
     }
 }
 

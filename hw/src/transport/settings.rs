@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pipesd_core::payload::{Payload, WireFormat};
+use pipesd_core::recovery::{ACKNOWLEDGED_WITHIN, LossDetection};
 use pipesd_core::time::Duration;
 use pipesd_core::wire::{Limits, Vocabulary};
 use quinn::congestion::{BbrConfig, Controller, ControllerFactory, CubicConfig};
@@ -97,10 +98,6 @@ const STRANGER_BYTES: u32 = 16 << 10;
 const SEND_WINDOW: u64 = 16 << 20;
 /// UDP payload of a packet on an emulated link: 1200 bytes of stream, as in the simulator.
 const EMULATED_MTU: u16 = 1236;
-/// On a link with jitter packets overtake each other; the simulator's sender resends none for that.
-const REORDERING_MAX: u32 = 1000;
-/// The most that the peer is to wait with an acknowledgement.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(2);
 /// Before anything is known of a path. The default (333 ms) makes a lost first packet cost a second.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
@@ -162,16 +159,19 @@ impl Settings {
         acknowledgements.max_ack_delay(Some(ACKNOWLEDGED_WITHIN));
         if let Some(emulation) = emulation {
             config.initial_mtu(EMULATED_MTU).mtu_discovery_config(None);
-            if !emulation.uplink.jitter.is_zero() {
-                config.packet_threshold(REORDERING_MAX).time_threshold(2.0);
-                acknowledgements.reordering_threshold(VarInt::from_u32(REORDERING_MAX - 1));
+            let rules = LossDetection::on_link(emulation.uplink.jitter);
+            if rules != LossDetection::STANDARD {
+                // quinn's default is the standard.
+                let LossDetection { packet_threshold, time_threshold_eighths } = rules;
+                let round_trips = time_threshold_eighths as f32 / 8.0;
+                config.packet_threshold(packet_threshold).time_threshold(round_trips);
+                acknowledgements.reordering_threshold(VarInt::from_u32(packet_threshold - 1));
             }
         }
         config
             .max_idle_timeout(Some(idle))
             .send_window(SEND_WINDOW)
             .stream_receive_window(VarInt::from_u32(self.unread_bytes_max))
-            .send_fairness(false)
             .initial_rtt(INITIAL_RTT)
             .ack_frequency_config(Some(acknowledgements))
             .datagram_receive_buffer_size(None)

@@ -11,6 +11,7 @@
 
 pub mod affine;
 pub mod packet;
+mod recovery;
 
 use pipesd_core::ids::MessageId;
 pub use pipesd_core::rate::Rate;

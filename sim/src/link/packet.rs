@@ -7,20 +7,22 @@
 //! `Sent`; retransmissions need no start-up and go out meanwhile, ahead of new data.
 //!
 //! Each message has a stream of its own, as in QUIC: a message that waits for a retransmission does
-//! not hold up a later one, which may be delivered before it.
+//! not hold up a later one, which may be delivered before it. How the sender learns of a loss stands
+//! in `recovery`.
 //!
 //! What a message will do is computed as a whole when its service begins. This uses no knowledge of
 //! the future: later offers cannot overtake it, and a loss is acted upon only once it is noticed.
 //! Only `cancel` can change it; the computation is then done anew up to that time.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use pipesd_core::ids::MessageId;
+use pipesd_core::recovery::LossDetection;
 use pipesd_core::seed::Stream;
 use pipesd_core::time::{Duration, Instant, nanos};
 use serde::{Deserialize, Serialize};
 
+use super::recovery::Recovery;
 use super::{LinkAccount, LinkEvent, Rate};
 
 /// Parameters of a packet link.
@@ -69,12 +71,6 @@ const fn default_header() -> u64 {
     48
 }
 
-/// A loss is noticed this long, and two propagations, after the packet would have arrived. That is
-/// between the round trip in which acknowledgements of later packets show a gap, and the probe
-/// timeout that a lost last packet waits for. The margin is the timer granularity of RFC 9002
-/// §6.1.2; there is no spurious retransmission, however late a packet.
-const REORDERING_MARGIN: Duration = Duration::from_millis(1);
-
 /// A packet link at work.
 #[derive(Clone, Debug)]
 pub struct PacketLink {
@@ -118,14 +114,15 @@ impl PacketLink {
     pub fn new(config: PacketConfig, stream: Stream) -> Self {
         debug_assert!((0.0..=0.5).contains(&config.loss), "validated on entry");
         debug_assert!(config.mtu > 0, "validated on entry");
+        let wire = Wire::new(&config);
         Self {
             config,
             // No packet has that key.
             chance: Chance { stream, block: (u64::MAX, [0.0; 8]) },
             waiting: VecDeque::new(),
             serving: None,
-            wire: Wire::default(),
-            before: Wire::default(),
+            before: wire.clone(),
+            wire,
             happened: VecDeque::new(),
             offered: (0, 0),
             account: LinkAccount::default(),
@@ -213,7 +210,7 @@ impl PacketLink {
         happened.or_else(|| {
             let sent = self.serving.map(|serving| serving.sent);
             let delivery = self.next_delivery().map(|(at, ..)| at);
-            let resend = self.wire.next_resend(&self.config);
+            let resend = self.wire.next_resend(&self.config).map(|(at, _)| at);
             [sent, delivery, resend].into_iter().flatten().min()
         })
     }
@@ -232,11 +229,12 @@ impl PacketLink {
             let times = [sent.map(|(at, _)| at), delivery.map(|(at, ..)| at)];
             let event = times.into_iter().flatten().min();
             // Retransmissions go out in time: one of them may be the next to arrive.
-            if let Some(resend) = self.wire.next_resend(&self.config)
-                && resend <= now
-                && event.is_none_or(|event| resend <= event)
+            if let Some((at, noticed)) = self.wire.next_resend(&self.config)
+                && at <= now
+                && event.is_none_or(|event| at <= event)
             {
-                self.wire.resend(&self.config, &mut self.chance, resend);
+                self.wire.recovery.noticed(noticed);
+                self.wire.resend(&self.config, &mut self.chance, at);
                 self.count_losses();
             } else if event.is_none_or(|event| event > now) {
                 return;
@@ -281,7 +279,7 @@ impl PacketLink {
 }
 
 /// The bottleneck, and what lies behind it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Wire {
     /// When the packets in the queue will have left, and their sizes; their sum.
     queue: VecDeque<(Instant, u64)>,
@@ -292,8 +290,8 @@ struct Wire {
     free: Instant,
     /// Start and bytes of what is sent back to back: rounding must not add up over packets.
     run: (Instant, u64),
-    /// Lost packets by the time at which the loss is noticed.
-    lost: BinaryHeap<Reverse<Packet>>,
+    /// Not kept on a link that loses nothing.
+    recovery: Recovery,
     flying: Vec<Flying>,
     packets_lost: u64,
     retransmitted: u64,
@@ -310,12 +308,11 @@ struct Flying {
     arrival: Instant,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Packet {
-    /// When it leaves the queue; once it is lost, when that is noticed.
-    at: Instant,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
     number: u64,
-    index: u64,
+    /// Of its message.
+    pub(super) index: u64,
     attempt: u64,
     payload: u64,
 }
@@ -327,6 +324,22 @@ struct Carried {
 }
 
 impl Wire {
+    fn new(config: &PacketConfig) -> Self {
+        // Acknowledgements come back over a way like this one, past its queue.
+        let round_trip = (config.propagation + config.jitter) * 2;
+        Self {
+            queue: VecDeque::new(),
+            queued: 0,
+            last: Instant::ZERO,
+            free: Instant::ZERO,
+            run: (Instant::ZERO, 0),
+            recovery: Recovery::new(LossDetection::on_link(config.jitter), round_trip),
+            flying: Vec::new(),
+            packets_lost: 0,
+            retransmitted: 0,
+        }
+    }
+
     /// Sends `message`, and before each of its packets what is to be sent again by then. New data
     /// goes out from `ready` on; nothing goes into the queue after `limit`.
     fn carry(
@@ -345,21 +358,24 @@ impl Wire {
         while packets < message.packets {
             let payload = (message.bytes - packets * config.mtu).min(config.mtu);
             let room = self.room(config, payload).max(ready);
-            let resend = self.lost.peek().filter(|Reverse(lost)| lost.at <= room).is_some();
-            let at = if resend { self.next_resend(config).expect("just seen") } else { room };
+            let by = limit.map_or(room, |limit| room.min(limit));
+            let resend = self.noticed(config, by);
+            let at = resend.unwrap_or(room);
             if limit.is_some_and(|limit| at > limit) {
                 break;
             }
-            if resend {
+            if resend.is_some() {
                 self.resend(config, chance, at);
                 continue;
             }
             end = self.enter(config, at, payload);
             let number = message.number + packets;
-            let packet = Packet { at: end, number, index: message.index, attempt: 0, payload };
+            let packet = Packet { number, index: message.index, attempt: 0, payload };
             if let Some(arrival) = self.fate(config, chance, packet) {
                 arrived += 1;
                 latest = latest.max(arrival);
+            } else {
+                self.recovery.loses(packet);
             }
             packets += 1;
         }
@@ -367,19 +383,34 @@ impl Wire {
         Carried { packets, end }
     }
 
-    /// When the next lost packet goes into the queue again, if no new data comes before it.
-    fn next_resend(&self, config: &PacketConfig) -> Option<Instant> {
-        let Reverse(lost) = self.lost.peek()?;
-        Some(self.room(config, lost.payload).max(lost.at))
+    /// When the next lost packet goes into the queue again, if no new data comes before it, and when
+    /// it is noticed.
+    fn next_resend(&self, config: &PacketConfig) -> Option<(Instant, Instant)> {
+        let (noticed, packet) = self.recovery.next()?;
+        Some((self.room(config, packet.payload).max(noticed), noticed))
     }
 
-    fn resend(&mut self, config: &PacketConfig, chance: &mut Chance, at: Instant) {
-        let Some(Reverse(lost)) = self.lost.pop() else { return };
-        self.retransmitted += lost.payload;
-        let end = self.enter(config, at, lost.payload);
-        let again = Packet { at: end, attempt: lost.attempt + 1, ..lost };
-        if let Some(arrival) = self.fate(config, chance, again) {
-            self.settle(lost.index, 1, arrival);
+    /// When it goes into the queue, if it is noticed by `by`. Nothing else is sent before.
+    fn noticed(&mut self, config: &PacketConfig, by: Instant) -> Option<Instant> {
+        let (noticed, &Packet { payload, .. }) = self.recovery.noticed(by)?;
+        Some(self.room(config, payload).max(noticed))
+    }
+
+    /// Sends again what was noticed, at `at`.
+    fn resend(&mut self, config: &PacketConfig, chance: &mut Chance, mut at: Instant) {
+        let Some((mut packet, copies)) = self.recovery.take() else { return };
+        let mut first: Option<Instant> = None;
+        for _ in 0..copies {
+            at = at.max(self.room(config, packet.payload));
+            packet.attempt += 1;
+            self.retransmitted += packet.payload;
+            self.enter(config, at, packet.payload);
+            let arrival = self.fate(config, chance, packet);
+            first = [first, arrival].into_iter().flatten().min();
+        }
+        match first {
+            Some(arrival) => self.settle(packet.index, 1, arrival),
+            None => self.recovery.loses(packet),
         }
     }
 
@@ -422,7 +453,7 @@ impl Wire {
         }
     }
 
-    /// When the packet that leaves at `packet.at` arrives; if it is lost, it is put aside.
+    /// When the packet arrives that was put into the queue last. None: it is lost.
     fn fate(
         &mut self,
         config: &PacketConfig,
@@ -430,18 +461,20 @@ impl Wire {
         packet: Packet,
     ) -> Option<Instant> {
         let (loss, delay) = chance.at(packet.number, packet.attempt);
-        let mut arrival = packet.at + config.propagation;
-        if !config.jitter.is_zero() {
-            let jitter = -libm::log(delay) * nanos(config.jitter) as f64;
-            arrival += Duration::from_nanos(jitter as u64);
-        }
-        if loss >= config.loss {
+        let way = |uniform| nanos(config.propagation) + jitter(config, uniform);
+        let arrival = Instant::from_nanos(self.free.as_nanos() + way(delay));
+        if config.loss == 0.0 {
             return Some(arrival);
         }
-        self.packets_lost += 1;
-        let noticed = arrival + config.propagation * 2 + REORDERING_MARGIN;
-        self.lost.push(Reverse(Packet { at: noticed, ..packet }));
-        None
+        if loss < config.loss {
+            self.packets_lost += 1;
+            self.recovery.sends(self.last);
+            return None;
+        }
+        // Of a packet that arrives this is uniform again, and independent of all else.
+        let back = (loss - config.loss) / (1.0 - config.loss);
+        self.recovery.arrives(self.last, arrival, way(back.max(f64::MIN_POSITIVE)));
+        Some(arrival)
     }
 
     fn settle(&mut self, index: u64, arrived: u64, arrival: Instant) {
@@ -454,9 +487,17 @@ impl Wire {
 
     /// A message was called off: its packets are not sent again.
     fn forget(&mut self, index: u64) {
-        self.lost.retain(|Reverse(lost)| lost.index != index);
+        self.recovery.forget(index);
         self.flying.retain(|flying| flying.message.index != index);
     }
+}
+
+/// What a packet takes beyond the propagation \[ns\], from a uniform number.
+fn jitter(config: &PacketConfig, uniform: f64) -> u64 {
+    if config.jitter.is_zero() {
+        return 0;
+    }
+    (-libm::log(uniform) * nanos(config.jitter) as f64) as u64
 }
 
 /// The chances of packets, by number and attempt alone.
