@@ -218,6 +218,8 @@ impl Sender {
             () = &mut cancelled => return Ok(()),
             stream = connection.open_uni() => stream?,
         };
+        // What was lost of an earlier upload goes out before this one. An error: it was stopped.
+        let _ = stream.set_priority(Self::priority(&stream));
         let (mark, length) = (self.mark(), (PREFIX_BYTES + body.len()) as u64);
         let sent = {
             let stream = &mut stream;
@@ -270,6 +272,11 @@ impl Sender {
             timekeeper.sleep_until(start + *time).await;
         }
         Ok(stream.write_chunk(Bytes::from(body)).await?)
+    }
+
+    /// Lower from upload to upload, and below that of the control stream.
+    fn priority(stream: &SendStream) -> i32 {
+        i32::try_from(stream.id().index()).map_or(i32::MIN, |index| -index)
     }
 
     fn mark(&self) -> Mark {
