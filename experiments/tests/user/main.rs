@@ -4,8 +4,12 @@ mod commands;
 #[cfg(feature = "live")]
 mod crowd;
 mod faults;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod kernel;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod losses;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod memory;
 #[cfg(feature = "models")]
