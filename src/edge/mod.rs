@@ -7,9 +7,10 @@
 //! a guess of its extra token.
 //!
 //! Rules of the paper (§3) and where they are: NAV cuts the plan and flushes (`uplink.rs`), drafting
-//! and uploading go on while NAV is pending, a proactive round is reused only if its parent is
-//! wholly accepted and the guess was right, else all of it is dropped (`session.rs`). Thresholds are
-//! tuned beside all of this, if asked for (`tuning/`, paper §5).
+//! and uploading go on while NAV is pending (by the paper's rule 2, or as the authors' edge does it, with
+//! the NAV request of a proactive round held back: [`Waiting`](crate::method::Waiting)), a proactive round
+//! is reused only if its parent is wholly accepted and the guess was right, else all of it is dropped
+//! (`session.rs`). Thresholds are tuned beside all of this, if asked for (`tuning/`, paper §5).
 //!
 //! Deliberately absent: any knowledge of which method is running beyond its five axes, any model,
 //! clock or link, and any message that carries an absolute time.
