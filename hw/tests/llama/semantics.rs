@@ -193,15 +193,8 @@ fn a_withheld_replacement_is_drawn_from_the_logits_that_rejected() {
         let claim = claim.expect("the lazy payload has one");
         let evidence = vec![claim.evidence(Payload::Lazy).expect("lazy")];
         let (drafts, keep) = (vec![proposal.token], 0);
-        let block = VerifyBlock {
-            session: SESSION,
-            round: ROUND,
-            kind: DraftKind::Main,
-            keep,
-            feed: vec![],
-            drafts,
-            evidence,
-        };
+        let block =
+            VerifyBlock { session: SESSION, round: ROUND, keep, feed: vec![], drafts, evidence };
         let decision = target_.verify(&[block]).remove(0).expect("a decision");
         let drawn = target_.replace(SESSION, ROUND, 0, &claim.distribution);
         if decision.withheld {
