@@ -11,6 +11,7 @@
 
 use std::process::ExitCode;
 
+use pipesd_core::device::Device;
 use pipesd_core::seed::Seed;
 use pipesd_sim::profile::{ProfileSpec, TextModel};
 use pipesd_sim::text::Process;
@@ -93,7 +94,8 @@ fn table(arguments: &[String]) -> Result<String, String> {
         |path: &String| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
     let spec: ProfileSpec =
         toml::from_str(&content(profile)?).map_err(|error| format!("{profile}: {error}"))?;
-    let resolved = spec.resolve(0.0, None).map_err(|problem| format!("{profile}: {problem}"))?;
+    let resolved =
+        spec.resolve(Device::REFERENCE, None).map_err(|problem| format!("{profile}: {problem}"))?;
     let TextModel::Process(process) = resolved.text else {
         return Err(format!("{profile}: its texts are recorded"));
     };
