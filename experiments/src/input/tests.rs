@@ -84,12 +84,14 @@ fn s4_has_one_rate_for_each_prompt_with_a_mean_for_each_dataset() {
     let Rate::PerRequest { rates, random_first: true, .. } = &ladder else { panic!("{ladder:?}") };
     let script: Vec<u64> = (3..=12).map(|half| half * 8_000_000 / 2).collect();
     assert_eq!(*rates, script, "1.5, 2.0, ... 6.0 MB/s");
-    assert_eq!(uplink("humaneval", "s4-dynamic", &[]), ladder, "the script's own mean");
-    let gsm8k = uplink("gsm8k", "s4-dynamic", &[]);
-    let factor = gsm8k.mean() / ladder.mean();
-    assert!(factor < 1.0, "{factor}");
-    for (own, script) in gsm8k.rates().iter().zip(ladder.rates()) {
-        assert!((*own as f64 / *script as f64 - factor).abs() < 1e-6, "the same shape");
+    // HumanEval's Vanilla cell asks for the script's own mean within 2 %, GSM8K's for a lower one.
+    for (profile, factors) in [("humaneval", 0.98..1.02), ("gsm8k", 0.7..0.98)] {
+        let fitted = uplink(profile, "s4-dynamic", &[]);
+        let factor = fitted.mean() / ladder.mean();
+        assert!(factors.contains(&factor), "{profile}: {factor}");
+        for (own, script) in fitted.rates().iter().zip(ladder.rates()) {
+            assert!((*own as f64 / *script as f64 - factor).abs() < 1e-6, "the same shape");
+        }
     }
 }
 

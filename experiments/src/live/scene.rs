@@ -369,7 +369,7 @@ mod tests {
             profile: "humaneval".to_owned(),
             scenario: "s1-laptop".to_owned(),
             method: "vanilla".to_owned(),
-            sets: vec!["exchange_floor_ms=500".to_owned()],
+            sets: vec!["exchange_floor_ms=1500".to_owned()],
         };
         let scene = Scene::emulated(&choice, 1, 130).expect("a valid scene");
         let LinkConfig::Affine(uplink) = &scene.setup.uplink else { panic!("an affine link") };

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn scenarios_profiles_and_methods_are_described_by_their_own_files() {
-        assert_eq!(described(SCENARIOS, names::scenario).len(), 4);
+        assert_eq!(described(SCENARIOS, names::scenario).len(), 7);
         assert_eq!(described(PROFILES, names::dataset).len(), 3);
         assert_eq!(methods().len(), 4);
         let text = markup().into_string();
