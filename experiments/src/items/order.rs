@@ -25,10 +25,11 @@ impl Pair {
     /// The pair of two rows of one place; None: the paper does not have the first above the second by
     /// more than chance.
     ///
-    /// That is more than [`DEVIATIONS`] chance deviations of each of the two, the stricter reading: the root of
-    /// the sum of squares, for values that nothing connects, would excuse more of our reversals. All methods
-    /// were run on the same prompts, and in our runs of the same texts (HumanEval, S1) the correlation of two
-    /// methods goes from -.5 (Vanilla, EdgeLLM) to .6 (HSL, PipeSD), so that neither is exact.
+    /// That is more than [`DEVIATIONS`] chance deviations of each of the two, the stricter reading: the
+    /// root of the sum of squares, for values that nothing connects, would excuse more of our reversals.
+    /// All methods were run on the same prompts, and in our runs of the same texts (HumanEval, S1) the
+    /// correlation of two methods goes from -.5 (Vanilla, EdgeLLM) to .6 (HSL, PipeSD), so that neither is
+    /// exact.
     fn of(high: &Row, low: &Row) -> Option<Self> {
         let counted = [high, low].iter().all(|row| row.role != Role::NotCounted);
         let paper = [high.paper?, low.paper?];

@@ -182,9 +182,9 @@ fn means(reports: &[&Report]) -> Option<Table> {
 /// By item and quantity: what chance accounts for, and the order of methods.
 fn beside_chance(reports: &[&Report]) -> Option<Table> {
     let caption = format!(
-        "Predicted cells beside chance: within {DEVIATIONS} chance deviations, within another {SESSIONS_PCT} % \
-         (as the authors' sessions differ), beyond both; and pairs of methods that the paper has farther apart \
-         than {DEVIATIONS} chance deviations"
+        "Predicted cells beside chance: within {DEVIATIONS} chance deviations, within another \
+         {SESSIONS_PCT} % (as the authors' sessions differ), beyond both; and pairs of methods that the \
+         paper has farther apart than {DEVIATIONS} chance deviations"
     );
     let header = [
         "item",

@@ -84,7 +84,9 @@ fn a_scope_without_one_of_its_figures_is_not_measured() {
 #[test]
 fn navs_count_as_they_start() {
     let (mut started, mut answered, mut dropped_waiting) = (0, 0, 0);
-    for (name, entry) in support::PRESETS {
+    // By the paper's rule 2 a proactive round asks for verification before its parent's verdict.
+    let rule2 = support::rule2(support::PIPESD);
+    for (name, entry) in support::PRESETS.into_iter().chain([("rule 2", rule2.as_str())]) {
         for setup in [support::paper(support::method(entry), 520), fast(entry)] {
             let setup = Setup { edges: 2, record: true, ..setup };
             let setup = Setup { profile: Arc::new(measured()), ..setup };

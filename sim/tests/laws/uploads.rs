@@ -111,8 +111,8 @@ fn pipesd_uses_its_plan_cyclically() {
 
 #[test]
 fn windows_go_up_while_a_nav_is_pending_and_only_then() {
-    // EdgeLLM as the paper's text has it (§6). N̂ is followed here by its definition: 20, then the mean of the last 100 draft
-    // lengths, halves up. Sure drafts make rounds longer than a window.
+    // EdgeLLM as the paper's text has it (§6). N̂ is followed here by its definition: 20, then the mean
+    // of the last 100 draft lengths, halves up. Sure drafts make rounds longer than a window.
     let entry = EDGELLM.replace("0.92", "0.3\n window = 2").replace("decay = 0.95", "decay = 0.5");
     let entry =
         support::rule2(&entry).replace("waiting_upload = 'dp'", "waiting_upload = 'window'");
