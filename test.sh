@@ -39,6 +39,8 @@ step cargo clippy -p pipesd -p pipesd-hw --all-targets --features pipesd/live --
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --features pipesd/models --no-deps \
     --document-private-items --locked
 step cargo test --workspace --features pipesd/models --locked
-# Live timings, alone: against a link that is not ours. Without root and the kernel's tbf it says that it is
-# skipped (`iproute2` has ip and tc).
-step cargo test -p pipesd --features pipesd/models --test user --locked -- --ignored --nocapture kernel
+# `./test.sh long`: live timings, alone, against a link that is not ours. Without root and the kernel's tbf
+# it says that it is skipped (`iproute2` has ip and tc).
+if [ "${1:-}" = long ]; then
+    step cargo test --release -p pipesd --features pipesd/live --test user --locked -- --ignored --nocapture kernel
+fi

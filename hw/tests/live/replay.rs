@@ -113,7 +113,7 @@ fn a_log_tells_how_long_the_models_took() {
 
 #[test]
 fn a_log_tells_what_a_device_has_added_to_steps_of_each_kind() {
-    // Own steps of 1 ms, main ones padded to 12; a NAV takes as long as some steps.
+    // Own steps of 1 ms, those on committed text padded to 12; a NAV takes as long as some steps.
     let ms = Duration::from_millis;
     let latencies = Latencies { step: ms(1), verify: ms(5), ..Latencies::default() };
     let played = Playback::new(trace(&[60]), VOCABULARY, latencies).expect("a sound trace");
@@ -122,7 +122,8 @@ fn a_log_tells_what_a_device_has_added_to_steps_of_each_kind() {
     let mut seen = [0; 4];
     for DraftSample { kind, own, took, .. } in samples(&log).draft {
         seen[kind as usize] += 1;
-        let added = if kind == DraftKind::Main { ms(11) } else { ms(0) };
+        let padded = matches!(kind, DraftKind::Main | DraftKind::AfterVerdict);
+        let added = if padded { ms(11) } else { ms(0) };
         assert_eq!(took - own, added, "a {kind:?} step of {took:?}");
         assert!(own >= ms(1), "{own:?}");
     }
