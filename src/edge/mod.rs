@@ -8,7 +8,7 @@
 //!
 //! Rules of the paper (§3) and where they are: NAV cuts the plan and flushes (`uplink.rs`), drafting
 //! and uploading go on while NAV is pending (by the paper's rule 2, or as the authors' edge does it, with
-//! the NAV request of a proactive round held back: [`Waiting`](crate::method::Waiting)), a proactive round
+//! the NAV request of a proactive round held back: [`Waiting`]), a proactive round
 //! is reused only if its parent is wholly accepted and the guess was right, else all of it is dropped
 //! (`session.rs`). Thresholds are tuned beside all of this, if asked for (`tuning/`, paper §5).
 //!
